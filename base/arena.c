@@ -1,0 +1,242 @@
+/*
+ * arena.c - a chain of blocks, each filled from its start (see arena.h).
+ *
+ * Blocks grow from 4 KiB to 1 MiB; an allocation larger than a block gets a
+ * block of its own size.  The limit counts bytes handed out (after rounding),
+ * not the slack at the blocks' ends, which is at most one block.
+ */
+#include "base/arena.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#endif
+#ifdef ARENA_ASAN
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n)   ASAN_POISON_MEMORY_REGION(p, n)
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#else
+#define POISON(p, n)   ((void)0)
+#define UNPOISON(p, n) ((void)0)
+#endif
+
+enum { BLOCK_FIRST = 4096, BLOCK_MAX = 1 << 20, ALIGNMENT = 16 };
+
+struct block {
+    struct block *before;
+    size_t size; /* bytes in data[] */
+    size_t used;
+    _Alignas(ALIGNMENT) char data[];
+};
+
+struct arena {
+    struct block *last;
+    size_t used;
+    size_t limit;
+    size_t next_block;
+    bool exhausted;
+};
+
+struct arena *arena_new(size_t limit)
+{
+    struct arena *arena = xcalloc(1, sizeof(*arena));
+    arena->limit = limit;
+    arena->next_block = BLOCK_FIRST;
+    return arena;
+}
+
+static void block_free(struct block *block)
+{
+    UNPOISON(block->data, block->size);
+    free(block);
+}
+
+void arena_free(struct arena *arena)
+{
+    if (arena == NULL)
+        return;
+    while (arena->last) {
+        struct block *block = arena->last;
+        arena->last = block->before;
+        block_free(block);
+    }
+    free(arena);
+}
+
+void arena_drop(struct arena **arena)
+{
+    arena_free(*arena);
+}
+
+static bool block_add(struct arena *arena, size_t size)
+{
+    size_t block_size = size > arena->next_block ? size : arena->next_block;
+    struct block *block = malloc(sizeof(*block) + block_size);
+    if (block == NULL)
+        return false;
+    block->before = arena->last;
+    block->size = block_size;
+    block->used = 0;
+    POISON(block->data, block->size);
+    arena->last = block;
+    if (arena->next_block < BLOCK_MAX)
+        arena->next_block *= 2;
+    return true;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    size_t rounded = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    if (size == 0)
+        rounded = ALIGNMENT;
+    if (rounded < size || rounded > arena->limit - arena->used) {
+        arena->exhausted = true;
+        return NULL;
+    }
+    struct block *block = arena->last;
+    if (block == NULL || block->size - block->used < rounded) {
+        if (!block_add(arena, rounded)) {
+            arena->exhausted = true;
+            return NULL;
+        }
+        block = arena->last;
+    }
+    char *memory = block->data + block->used;
+    block->used += rounded;
+    arena->used += rounded;
+    UNPOISON(memory, size);
+    return memory;
+}
+
+void *arena_calloc(struct arena *arena, size_t count, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total)) {
+        arena->exhausted = true;
+        return NULL;
+    }
+    void *memory = arena_alloc(arena, total);
+    if (memory)
+        memset(memory, 0, total);
+    return memory;
+}
+
+void *arena_grow(struct arena *arena, void *items, size_t used, size_t *capacity, size_t needed,
+                 size_t size)
+{
+    assert(used <= *capacity);
+    if (needed <= *capacity && items)
+        return items;
+    size_t grown = *capacity < 8 ? 8 : *capacity * 2;
+    if (grown < needed)
+        grown = needed;
+    size_t total;
+    if (__builtin_mul_overflow(grown, size, &total)) {
+        arena->exhausted = true;
+        return NULL;
+    }
+    void *bigger = arena_alloc(arena, total);
+    if (bigger == NULL)
+        return NULL;
+    if (used > 0)
+        memcpy(bigger, items, used * size);
+    *capacity = grown;
+    return bigger;
+}
+
+struct slice arena_copy(struct arena *arena, struct slice s)
+{
+    char *copy = arena_alloc(arena, s.size + 1);
+    if (copy == NULL)
+        return (struct slice){NULL, 0};
+    if (s.size > 0)
+        memcpy(copy, s.data, s.size);
+    copy[s.size] = '\0';
+    return slice_of(copy, s.size);
+}
+
+struct slice arena_printf(struct arena *arena, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (size < 0)
+        return (struct slice){NULL, 0};
+    char *text = arena_alloc(arena, (size_t)size + 1);
+    if (text == NULL)
+        return (struct slice){NULL, 0};
+    va_start(arguments, format);
+    vsnprintf(text, (size_t)size + 1, format, arguments);
+    va_end(arguments);
+    return slice_of(text, (size_t)size);
+}
+
+bool arena_exhausted(const struct arena *arena)
+{
+    return arena->exhausted;
+}
+
+bool arena_check(const struct arena *arena, const char *what, struct error *err)
+{
+    if (!arena->exhausted)
+        return true;
+    return error_set(err, ERR_LIMIT, "%s needs more than %zu bytes of memory, the limit", what,
+                     arena->limit);
+}
+
+size_t arena_used(const struct arena *arena)
+{
+    return arena->used;
+}
+
+size_t arena_limit(const struct arena *arena)
+{
+    return arena->limit;
+}
+
+struct arena_mark arena_mark(const struct arena *arena)
+{
+    return (struct arena_mark){arena->last, arena->last ? arena->last->used : 0, arena->used};
+}
+
+void arena_rewind(struct arena *arena, struct arena_mark mark)
+{
+    while (arena->last != mark.block) {
+        struct block *block = arena->last;
+        assert(block != NULL);
+        arena->last = block->before;
+        block_free(block);
+    }
+    if (arena->last) {
+        POISON(arena->last->data + mark.offset, arena->last->size - mark.offset);
+        arena->last->used = mark.offset;
+    }
+    arena->used = mark.used;
+    arena->exhausted = false;
+}
+
+void arena_reset(struct arena *arena)
+{
+    while (arena->last && arena->last->before) {
+        struct block *block = arena->last;
+        arena->last = block->before;
+        block_free(block);
+    }
+    if (arena->last) {
+        POISON(arena->last->data, arena->last->size);
+        arena->last->used = 0;
+    }
+    arena->used = 0;
+    arena->exhausted = false;
+}

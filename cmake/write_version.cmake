@@ -1,0 +1,12 @@
+execute_process(COMMAND git -C ${SOURCE} rev-parse --short=12 HEAD
+    OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT commit)
+    set(commit "unknown")
+endif()
+set(text "#ifndef VERSION_H\n#define VERSION_H\n\n#define ETINDE_VERSION \"${VERSION}\"\n#define ETINDE_COMMIT  \"${commit}\"\n\n#endif\n")
+if(EXISTS ${OUTPUT})
+    file(READ ${OUTPUT} old)
+endif()
+if(NOT "${old}" STREQUAL "${text}")
+    file(WRITE ${OUTPUT} "${text}")
+endif()

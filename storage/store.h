@@ -1,0 +1,305 @@
+/*
+ * store.h - the storage engine: the only header that other folders include.
+ *
+ * A store holds series of two kinds, metric and log, for any number of
+ * tenants, in one data directory.  Nothing here knows PromQL, HTTP or JSON, and
+ * nothing outside storage/ may assume LMDB.
+ *
+ * Writing: a batch collects series and their entries, then batch_commit() hands
+ * it to the WAL writer.  The log is the order: the WAL writer writes (and, in
+ * durable mode, syncs) a group of batches, applies them to the head in that
+ * order, publishes them to readers at once, and calls each batch's `done`.
+ * Replay applies the same records through the same code, so the head is a
+ * function of the log.
+ *
+ * Reading: a cursor selects series by matchers and a time range, then reads
+ * them one by one, merging head and partitions, in time order, without
+ * duplicates.
+ *
+ * Times are int64_t nanoseconds since the epoch; metric samples are whole
+ * milliseconds.  Threads: every function may be called from any thread unless
+ * it says otherwise; one batch, cursor or reader is used by one thread at a time.
+ */
+#ifndef STORAGE_STORE_H
+#define STORAGE_STORE_H
+
+#include "base/compiler.h"
+#include "base/labels.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct clock;
+struct error;
+struct matcher;
+struct predicate;
+struct store; /* opaque: fields in store.c */
+
+enum store_kind { STORE_METRIC, STORE_LOG };
+enum { STORE_KINDS = 2, TENANT_NAME_MAX = 64 };
+
+enum store_ack {
+    STORE_ACK_DURABLE, /* done() waits for fdatasync: survives a power loss */
+    STORE_ACK_PROCESS  /* done() waits for write(): survives kill -9 only */
+};
+
+/* Zero in a field means its default, given behind it; -1 in a *_ns window means "no limit". */
+struct store_options {
+    const char *directory;
+    enum store_ack ack;
+    const struct clock *clock;            /* NULL: the real one */
+    bool allow_remote_fs;                 /* do not refuse NFS, SMB, 9p */
+    int64_t retention_ns;                 /* 15 days; -1 keeps everything */
+    int64_t out_of_order_ns[STORE_KINDS]; /* 30 min for metrics, 1 h for logs; -1 no limit */
+    int64_t future_ns;                    /* 10 min; -1 no limit */
+    int64_t past_ns[STORE_KINDS];         /* how old an entry may be: metrics -1, logs 7 days */
+    size_t wal_segment_size;              /* 64 MiB */
+    size_t wal_size_max;      /* 1 GiB: above it the oldest segment's chunks are sealed */
+    int64_t seal_interval_ns; /* how often the sealer looks: 15 s; -1 only store_seal() */
+    size_t head_memory_max;   /* 512 MiB: above it writes get ERR_UNAVAILABLE */
+    uint32_t tenants_max;     /* 1,000: creation by writing is limited */
+    uint32_t series_max;      /* active series per tenant and kind: 5 million */
+    struct label_limits label_limits[STORE_KINDS];
+};
+
+/* Opens or creates; replays the WAL.  Fails when another process holds the directory. */
+struct store *store_open(const struct store_options *options, struct error *err) MUST_CHECK;
+
+/* Commits what was enqueued, seals the head, removes the WAL it no longer needs. */
+bool store_close(struct store *store, struct error *err);
+
+/* For tests of crashes: lets go of everything without writing anything more. */
+void store_abandon(struct store *store);
+
+/* What replay did at open, for the log. */
+struct store_replay {
+    uint64_t segments, records, samples, entries, skipped, torn_bytes;
+    int64_t duration_ns;
+};
+void store_replay_report(const struct store *store, struct store_replay *report);
+
+/* ---- writing ---------------------------------------------------------- */
+
+struct batch; /* opaque: fields in batch.c */
+
+/*
+ * A batch of one tenant and kind.  Fails with ERR_INVALID for a bad tenant name,
+ * ERR_RATE when too many tenants exist, ERR_UNAVAILABLE when the store takes no
+ * writes now (disk full, failed sync, over its memory).
+ */
+struct batch *batch_new(struct store *store, struct slice tenant, enum store_kind kind,
+                        struct error *err) MUST_CHECK;
+void batch_free(struct batch *batch); /* one that was not committed; NULL is fine */
+
+/*
+ * The batch's number of the series whose raw label bytes are `key` in wire
+ * format `format` (a small number that the caller chooses per format), or -1
+ * when the lookup cache does not know them.
+ */
+int64_t batch_find(struct batch *batch, uint32_t format, struct slice key);
+
+/*
+ * The same for parsed labels, which are canonicalised in place: creates the
+ * series when it is new, and remembers `key` (NULL data: nothing to remember)
+ * for batch_find.  -1 and ERR_INVALID for bad labels, ERR_RATE over the
+ * tenant's series limit; the batch stays usable.
+ */
+int64_t batch_define(struct batch *batch, uint32_t format, struct slice key, struct label *labels,
+                     size_t count, struct error *err);
+
+/* The canonical labels of series number `series` (valid while the batch lives). */
+struct labels batch_labels(struct batch *batch, uint32_t series);
+
+/*
+ * Add one sample or entry.  False and ERR_INVALID when its time is out of range (the batch
+ * stays usable and goes on without it), ERR_UNAVAILABLE when the batch grows too large.
+ */
+bool batch_sample(struct batch *batch, uint32_t series, int64_t time_ns, double value,
+                  struct error *err);
+bool batch_entry(struct batch *batch, uint32_t series, int64_t time_ns, struct slice line,
+                 struct label *metadata, size_t metadata_count, struct error *err);
+
+/* Metric metadata, stored with the batch. */
+void batch_metadata(struct batch *batch, struct slice family, struct slice type, struct slice help,
+                    struct slice unit);
+
+/* The producer's batch id: a repeat stores nothing and succeeds. */
+void batch_set_producer(struct batch *batch, struct slice producer, uint64_t epoch,
+                        uint64_t sequence);
+
+/* Why an entry was refused when the batch was applied to the head. */
+enum refusal_reason {
+    REFUSED_DUPLICATE,    /* same time, another value (metrics) */
+    REFUSED_OUT_OF_ORDER, /* older than the out-of-order window allows */
+    REFUSED_TOO_OLD,      /* older than past_ns or retention */
+    REFUSED_TOO_NEW,      /* later than now + future_ns */
+    REFUSED_REASONS
+};
+
+enum { BATCH_REFUSALS_SHOWN = 10 };
+
+struct batch_result {
+    struct error *error; /* NULL, or why NOTHING of the batch was stored */
+    uint64_t lsn;
+    uint64_t stored; /* samples or entries, silent duplicates included */
+    uint64_t refused[REFUSED_REASONS];
+    size_t shown; /* the first refusals, in order */
+    struct {
+        enum refusal_reason reason;
+        uint32_t series;  /* the batch's number */
+        int64_t time_ns;  /* of the entry */
+        int64_t bound_ns; /* the limit that it missed */
+    } first[BATCH_REFUSALS_SHOWN];
+    bool repeated; /* the producer sent this batch before */
+};
+
+/*
+ * Hand the batch over.  `done` is called exactly once, on the WAL writer's
+ * thread (or on this one when the store takes no writes), and must be quick; the
+ * batch and `result` die after it returns.  What `done` sees is published:
+ * any cursor opened from now on finds it.
+ */
+typedef void batch_done(void *context, struct batch *batch, const struct batch_result *result);
+void batch_commit(struct batch *batch, batch_done *done, void *context);
+
+/* batch_commit and wait: for tests, tools and imports.  `result->error` points to `err`. */
+bool batch_commit_wait(struct batch *batch, struct batch_result *result, struct error *err);
+
+/* ---- reading ---------------------------------------------------------- */
+
+enum cursor_projection {
+    CURSOR_TIMES = 1,
+    CURSOR_VALUES = 2,
+    CURSOR_LENGTHS = 4, /* line lengths without the text */
+    CURSOR_LINES = 8,
+    CURSOR_METADATA = 16 /* structured metadata */
+};
+
+struct cursor_request {
+    struct slice tenant;
+    enum store_kind kind;
+    const struct matcher *matchers;
+    size_t matcher_count;
+    int64_t start_ns, end_ns; /* both included */
+    bool backward;            /* entries newest first (logs only) */
+    unsigned projection;
+    const struct predicate *predicate; /* logs; NULL: none.  Must outlive the cursor. */
+    size_t series_max;                 /* ERR_LIMIT when more match; 0: no limit */
+    size_t memory_max;                 /* for labels and decoded columns; 0: 256 MiB */
+    const bool *cancel; /* read with __atomic; NULL: never; true ends with ERR_CANCELED */
+};
+
+struct cursor; /* opaque: fields in cursor.c */
+
+/*
+ * Select the series that match and may have entries in the range, in the order of
+ * labels_compare().  An unknown tenant gives an empty cursor.
+ */
+struct cursor *cursor_open(struct store *store, const struct cursor_request *request,
+                           struct error *err) MUST_CHECK;
+void cursor_close(struct cursor *cursor); /* NULL is fine */
+
+size_t cursor_series_count(const struct cursor *cursor);
+/* Valid until the cursor is closed.  Any thread. */
+struct labels cursor_labels(const struct cursor *cursor, size_t series);
+
+/* A reader decodes the cursor's series; several threads may use one each. */
+struct cursor_reader;
+struct cursor_reader *cursor_reader_new(struct cursor *cursor);
+void cursor_reader_free(struct cursor_reader *reader); /* NULL is fine */
+
+/* Metric samples of one series in the range, ascending; arrays valid until the reader's next call.
+ */
+struct sample_column {
+    const int64_t *times_ns;
+    const double *values;
+    size_t count;
+};
+bool cursor_read_samples(struct cursor_reader *reader, size_t series, struct sample_column *out,
+                         struct error *err) MUST_CHECK;
+
+/*
+ * Log entries of one series, block by block in the cursor's direction.  Entries
+ * with equal times come in ingest order (forward) or reverse ingest order
+ * (backward).  NULL columns were not asked for.
+ */
+struct entry_block {
+    const int64_t *times_ns;
+    const uint32_t *lengths; /* of the lines */
+    const struct slice *lines;
+    const struct labels *metadata; /* sorted */
+    size_t count;
+    bool exact; /* the predicate was applied exactly: every line here satisfies it */
+};
+struct entry_stream; /* opaque: fields in cursor.c */
+
+struct entry_stream *entry_stream_open(struct cursor_reader *reader, size_t series,
+                                       struct error *err) MUST_CHECK;
+void entry_stream_close(struct entry_stream *stream); /* NULL is fine */
+
+/*
+ * No entry still to come lies before (backward: after) this time; INT64_MAX
+ * (backward: INT64_MIN) when there is none.  Cheap: decodes nothing.
+ */
+int64_t entry_stream_bound(const struct entry_stream *stream);
+
+/* The next block, valid until the stream's next call; count 0 at the end. */
+bool entry_stream_next(struct entry_stream *stream, struct entry_block *out, struct error *err)
+    MUST_CHECK;
+
+/* ---- names ------------------------------------------------------------ */
+
+struct names_request {
+    struct slice tenant;
+    enum store_kind kind;
+    const struct matcher *matchers; /* none: all series */
+    size_t matcher_count;
+    int64_t start_ns, end_ns; /* by whole days at least */
+    struct slice label;       /* values of this label; empty: label names */
+    size_t limit;             /* 0: none */
+};
+
+/* Sorted names in `arena`; `*truncated` when the limit cut them. */
+bool store_names(struct store *store, const struct names_request *request, struct arena *arena,
+                 struct slice **names, size_t *count, bool *truncated, struct error *err)
+    MUST_CHECK;
+
+struct metric_metadata {
+    struct slice family, type, help, unit;
+};
+/* All metadata of a tenant (or of one family), sorted by family, in `arena`. */
+bool store_metadata(struct store *store, struct slice tenant, struct slice family,
+                    struct arena *arena, struct metric_metadata **items, size_t *count,
+                    struct error *err) MUST_CHECK;
+
+/* ---- upkeep ----------------------------------------------------------- */
+
+/* Seal every open chunk now and wait for it (tests, tools, shutdown). */
+bool store_seal(struct store *store, struct error *err) MUST_CHECK;
+
+/* Apply retention now. */
+bool store_retention(struct store *store, struct error *err) MUST_CHECK;
+
+/* Does the store take writes?  False fills `err` with the reason, which is an ERR_UNAVAILABLE. */
+bool store_writable(struct store *store, struct error *err) MUST_CHECK;
+
+/* Counters since the start and gauges of now; names as in /metrics. */
+struct store_stats {
+    uint64_t samples_appended, entries_appended, line_bytes_appended;
+    uint64_t refused[STORE_KINDS][REFUSED_REASONS];
+    uint64_t series[STORE_KINDS], series_created[STORE_KINDS], series_removed[STORE_KINDS];
+    uint64_t tenants;
+    uint64_t head_chunks, head_memory_bytes, index_memory_bytes;
+    uint64_t wal_records, wal_bytes_written, wal_syncs, wal_segments, wal_bytes;
+    uint64_t wal_sync_ns_total, wal_sync_ns_max;
+    uint64_t seals, seal_failures, chunks_sealed, seal_ns_total;
+    uint64_t partitions, partition_bytes, partitions_deleted;
+    uint64_t batches_repeated;
+    int64_t oldest_ns, newest_ns; /* of the head, metric samples; 0 when empty */
+};
+void store_stats_read(struct store *store, struct store_stats *stats);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * ingest.h - what a decoder of pushed data calls.
+ *
+ * Decoders (remote-write, Loki push, later OTLP and scraping) stream over the
+ * decompressed body and hand what they find to a sink; they never store.  A
+ * series is announced first, then its samples or entries follow.
+ *
+ * The hot path: `find` gets the raw label bytes exactly as they stood in the
+ * body.  When the sink knows them it returns the series' number in this
+ * request and no label is parsed.  Otherwise the decoder parses and validates
+ * the labels and calls `define` with the same key.  A sink returns
+ * INGEST_SKIP for a series that it refuses but that must not cost the others
+ * (it has counted it), and INGEST_STOP to end the request (it keeps the error).
+ */
+#ifndef WIRE_INGEST_H
+#define WIRE_INGEST_H
+
+#include "base/labels.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    INGEST_UNKNOWN = -1, /* from find: call define */
+    INGEST_SKIP = -2,    /* leave out this series' samples or entries */
+    INGEST_STOP = -3     /* stop decoding, the sink keeps the error */
+};
+
+struct metric_sink {
+    void *context;
+    /* Series number >= 0, INGEST_UNKNOWN, INGEST_SKIP or INGEST_STOP. */
+    int64_t (*find)(void *context, struct slice key);
+    /* `labels` may be unsorted and invalid; the sink may reorder them in place. */
+    int64_t (*define)(void *context, struct slice key, struct label *labels, size_t count);
+    /* False ends the request. */
+    bool (*sample)(void *context, uint32_t series, int64_t time_ms, double value);
+    /* Metric metadata; type is Prometheus' word ("counter", "gauge", ... "unknown"). */
+    bool (*metadata)(void *context, struct slice family, struct slice type, struct slice help,
+                     struct slice unit);
+    /* Parts that this build does not store (histograms, exemplars), counted by the sink. */
+    void (*dropped)(void *context, uint32_t series, const char *what);
+};
+
+struct log_sink {
+    void *context;
+    int64_t (*find)(void *context, struct slice key);
+    int64_t (*define)(void *context, struct slice key, struct label *labels, size_t count);
+    /* `metadata` need not be sorted; it may be reordered in place.  False ends the request. */
+    bool (*entry)(void *context, uint32_t series, int64_t time_ns, struct slice line,
+                  struct label *metadata, size_t metadata_count);
+};
+
+#endif
