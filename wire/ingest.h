@@ -11,6 +11,9 @@
  * the labels and calls `define` with the same key.  A sink returns
  * INGEST_SKIP for a series that it refuses but that must not cost the others
  * (it has counted it), and INGEST_STOP to end the request (it keeps the error).
+ *
+ * What only the decoder can see to be wrong with ONE series (label text that does
+ * not parse, too many labels) goes to `refused`, and the others go on.
  */
 #ifndef WIRE_INGEST_H
 #define WIRE_INGEST_H
@@ -19,7 +22,13 @@
 #include "base/slice.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+struct error;
+
+/* More labels than this on one series are refused without looking at them. */
+enum { INGEST_LABELS_MAX = 1024 };
 
 enum {
     INGEST_UNKNOWN = -1, /* from find: call define */
@@ -40,6 +49,8 @@ struct metric_sink {
                      struct slice unit);
     /* Parts that this build does not store (histograms, exemplars), counted by the sink. */
     void (*dropped)(void *context, uint32_t series, const char *what);
+    /* A series left out with its `samples` for this reason.  NULL: the request fails with it. */
+    void (*refused)(void *context, size_t samples, const struct error *reason);
 };
 
 struct log_sink {
@@ -49,6 +60,8 @@ struct log_sink {
     /* `metadata` need not be sorted; it may be reordered in place.  False ends the request. */
     bool (*entry)(void *context, uint32_t series, int64_t time_ns, struct slice line,
                   struct label *metadata, size_t metadata_count);
+    /* A stream left out with its `entries` for this reason.  NULL: the request fails with it. */
+    void (*refused)(void *context, size_t entries, const struct error *reason);
 };
 
 #endif
