@@ -23,8 +23,8 @@ bool slice_parse_i64(struct slice s, int64_t *value);
 
 /*
  * As Go's strconv.ParseFloat(s, 64): decimal, exponent, hex floats, inf, infinity,
- * nan in any case, '_' only with `underscores`.  Out of range gives +-Inf and
- * true (Go reports ErrRange; callers that care compare with isinf).
+ * nan in any case, '_' between digits only with `underscores`.  Out of range
+ * gives +-Inf and true (Go reports ErrRange; callers that care compare with isinf).
  */
 bool slice_parse_double(struct slice s, bool underscores, double *value);
 
@@ -34,8 +34,10 @@ bool slice_parse_double(struct slice s, bool underscores, double *value);
  *   'f'  strconv.FormatFloat(v, 'f', -1, 64)
  *   'e'  ... 'e'
  *   'g'  ... 'g' with exponent when exp < -4 || exp >= 21 (Go's %v)
+ *   'G'  strconv.FormatFloat(v, 'g', -1, 64), as text exposition has it: 1e+06
  *   'j'  what Prometheus' JSON API prints: 'f', but 'e' when |v| < 1e-6 or >= 1e21;
- *        NaN, +Inf, -Inf by name (the caller adds quotes)
+ *        (the caller adds quotes)
+ * All forms print NaN, +Inf and -Inf by name.
  */
 size_t double_format(char out[DOUBLE_TEXT_MAX], double v, char form);
 void buffer_append_double(struct buffer *b, double v, char form);

@@ -21,7 +21,10 @@ bool utf8_is_valid(struct slice s);
  */
 uint32_t utf8_next(struct slice s, size_t *at, bool *valid);
 
-/* Encode at `out`, which has room for UTF8_SIZE_MAX bytes; returns the size. */
+/*
+ * Encode at `out`, which has room for UTF8_SIZE_MAX bytes; returns the size.
+ * What is no code point becomes UTF8_REPLACEMENT.
+ */
 size_t utf8_encode(char *out, uint32_t code_point);
 
 #endif
