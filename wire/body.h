@@ -50,9 +50,9 @@ const char *body_encoding_name(enum body_encoding encoding);
 bool body_decode(enum body_encoding encoding, struct slice body, struct buffer *scratch,
                  struct slice *out, struct error *err) MUST_CHECK;
 
-/* The same for two encodings, one around the other; both scratch buffers have the limit. */
-bool body_decode_both(struct body_coding coding, struct slice body, struct buffer scratch[2],
-                      struct slice *out, struct error *err) MUST_CHECK;
+/* The same for two encodings, one around the other; each scratch buffer has the limit. */
+bool body_decode_both(struct body_coding coding, struct slice body, struct buffer *between,
+                      struct buffer *scratch, struct slice *out, struct error *err) MUST_CHECK;
 
 /* Append `body` in `encoding` to `out`.  Fails with ERR_LIMIT when `out` is full. */
 bool body_encode(enum body_encoding encoding, struct slice body, struct buffer *out,

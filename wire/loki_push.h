@@ -3,7 +3,7 @@
  *
  * The decoder walks the protobuf bytes and calls a sink.  The key of a stream is
  * its label text as sent; it is parsed only when the sink does not know it.  It
- * allocates nothing per entry, except once per request for structured metadata.
+ * allocates nothing per entry.
  */
 #ifndef WIRE_LOKI_PUSH_H
 #define WIRE_LOKI_PUSH_H
@@ -20,7 +20,7 @@ struct buffer;
 struct error;
 struct log_sink;
 
-/* Structured metadata pairs of one entry; more fail the request. */
+/* Structured metadata pairs of one entry; an entry with more is refused. */
 enum { LOKI_METADATA_MAX = 1024 };
 
 /*

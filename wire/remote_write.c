@@ -1,0 +1,337 @@
+/*
+ * remote_write.c - a streaming decoder and an encoder of remote-write 1.0.
+ *
+ *     WriteRequest { repeated TimeSeries timeseries = 1; repeated MetricMetadata metadata = 3; }
+ *     TimeSeries   { repeated Label labels = 1; repeated Sample samples = 2;
+ *                    repeated Exemplar exemplars = 3; repeated Histogram histograms = 4; }
+ *     Label        { string name = 1; string value = 2; }
+ *     Sample       { double value = 1; int64 timestamp = 2; }
+ *     MetricMetadata { Type type = 1; string metric_family_name = 2; string help = 4;
+ *                      string unit = 5; }
+ *
+ * Each TimeSeries is walked twice.  The first pass only hops from field to field: it
+ * proves that the lengths fit and finds the label fields, which nearly always stand
+ * together, so that their bytes are the key as they are.  The second pass reads
+ * the samples.  Label fields that stand apart are first joined in a buffer.
+ */
+#include "wire/remote_write.h"
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "wire/ingest.h"
+#include "wire/protobuf.h"
+
+#include <inttypes.h>
+
+enum { REQUEST_SERIES = 1, REQUEST_METADATA = 3 };
+enum { SERIES_LABEL = 1, SERIES_SAMPLE = 2, SERIES_EXEMPLAR = 3, SERIES_HISTOGRAM = 4 };
+enum { LABEL_NAME = 1, LABEL_VALUE = 2 };
+enum { SAMPLE_VALUE = 1, SAMPLE_TIME = 2 };
+enum { METADATA_TYPE = 1, METADATA_FAMILY = 2, METADATA_HELP = 4, METADATA_UNIT = 5 };
+
+/* MetricMetadata.type in order. */
+static const char *const metric_types[] = {
+    "unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset",
+};
+
+enum step { STEP_ON, STEP_STOPPED, STEP_BROKEN };
+
+struct decoder {
+    const struct metric_sink *sink;
+    struct error *err;
+    struct buffer joined; /* label fields that did not stand together */
+    struct label labels[INGEST_LABELS_MAX];
+};
+
+/* What the first pass over a TimeSeries finds. */
+struct series_shape {
+    const uint8_t *labels_begin, *labels_end;
+    size_t labels, samples, others;
+    bool apart; /* label fields with something between them */
+};
+
+static bool survey(struct proto_cursor *c, struct slice message, struct series_shape *shape)
+{
+    struct proto_cursor in = proto_cursor_inside(c, message);
+    struct proto_field field;
+
+    while (proto_next(&in, &field)) {
+        if (field.number > SERIES_HISTOGRAM)
+            continue;
+        if (!proto_expect(&in, &field, PROTO_BYTES))
+            break;
+        if (field.number == SERIES_SAMPLE) {
+            shape->samples++;
+        } else if (field.number == SERIES_LABEL) {
+            if (shape->labels++ == 0)
+                shape->labels_begin = field.begin;
+            else if (shape->labels_end != field.begin)
+                shape->apart = true;
+            shape->labels_end = in.at;
+        } else {
+            shape->others++;
+        }
+    }
+    return in.problem == NULL || proto_lift(c, &in);
+}
+
+static bool read_label(struct proto_cursor *c, struct slice message, struct label *label)
+{
+    struct proto_cursor in = proto_cursor_inside(c, message);
+    struct proto_field field;
+
+    *label = (struct label){0};
+    while (proto_next(&in, &field)) {
+        if (field.number > LABEL_VALUE)
+            continue;
+        if (!proto_expect(&in, &field, PROTO_BYTES))
+            break;
+        if (field.number == LABEL_NAME)
+            label->name = field.bytes;
+        else
+            label->value = field.bytes;
+    }
+    return in.problem == NULL || proto_lift(c, &in);
+}
+
+static bool read_labels(struct proto_cursor *c, struct slice message, struct label *labels)
+{
+    struct proto_cursor in = proto_cursor_inside(c, message);
+    struct proto_field field;
+    size_t count = 0;
+
+    while (proto_next(&in, &field)) {
+        if (field.number == SERIES_LABEL && !read_label(&in, field.bytes, &labels[count++]))
+            return proto_lift(c, &in);
+    }
+    return true;
+}
+
+/* The label fields of a series as one piece of bytes. */
+static struct slice key_of(struct decoder *d, struct slice message,
+                           const struct series_shape *shape)
+{
+    if (!shape->apart)
+        return slice_of(shape->labels_begin, (size_t)(shape->labels_end - shape->labels_begin));
+
+    struct proto_cursor in = proto_cursor_of(message);
+    struct proto_field field;
+    buffer_clear(&d->joined);
+    while (proto_next(&in, &field)) {
+        if (field.number == SERIES_LABEL)
+            buffer_append(&d->joined, field.begin, (size_t)(in.at - field.begin));
+    }
+    return buffer_slice(&d->joined);
+}
+
+/* The sink's number of the series, or a negative INGEST_ code; STEP_BROKEN via `c->problem`. */
+static int64_t look_up(struct decoder *d, struct proto_cursor *c, struct slice message,
+                       const struct series_shape *shape)
+{
+    const struct metric_sink *sink = d->sink;
+    if (UNLIKELY(shape->labels > INGEST_LABELS_MAX)) {
+        struct error reason = {0};
+        error_set(&reason, ERR_INVALID, "a series has %zu labels, the limit is %d", shape->labels,
+                  (int)INGEST_LABELS_MAX);
+        if (sink->refused == NULL) {
+            if (d->err)
+                *d->err = reason;
+            return INGEST_STOP;
+        }
+        sink->refused(sink->context, shape->samples, &reason);
+        return INGEST_SKIP;
+    }
+    struct slice key = key_of(d, message, shape);
+    int64_t series = sink->find(sink->context, key);
+    if (LIKELY(series != INGEST_UNKNOWN))
+        return series;
+    if (!read_labels(c, message, d->labels))
+        return INGEST_STOP;
+    return sink->define(sink->context, key, d->labels, shape->labels);
+}
+
+static bool read_sample(struct proto_cursor *c, struct slice message, struct remote_sample *sample)
+{
+    struct proto_cursor in = proto_cursor_inside(c, message);
+    struct proto_field field;
+
+    /* What every sender writes: 0x09, eight bytes, 0x10, the time. */
+    *sample = (struct remote_sample){0, 0};
+    if (LIKELY(message.size >= 11 && in.at[0] == 0x09 && in.at[9] == 0x10)) {
+        uint64_t time;
+        sample->value = double_from_bits(bytes_get64(in.at + 1));
+        in.at += 10;
+        if (UNLIKELY(!proto_varint(&in, &time)))
+            return proto_lift(c, &in);
+        sample->time_ms = (int64_t)time;
+    }
+    while (UNLIKELY(proto_next(&in, &field))) {
+        if (field.number == SAMPLE_VALUE && proto_expect(&in, &field, PROTO_FIXED64))
+            sample->value = double_from_bits(field.value);
+        else if (field.number == SAMPLE_TIME && proto_expect(&in, &field, PROTO_VARINT))
+            sample->time_ms = (int64_t)field.value;
+        if (in.problem)
+            break;
+    }
+    return in.problem == NULL || proto_lift(c, &in);
+}
+
+/* Samples go to the sink unless `series` is negative; they are checked in any case. */
+static enum step read_samples(struct decoder *d, struct proto_cursor *c, struct slice message,
+                              int64_t series)
+{
+    const struct metric_sink *sink = d->sink;
+    struct proto_cursor in = proto_cursor_inside(c, message);
+    struct proto_field field;
+    struct remote_sample sample;
+
+    while (proto_next(&in, &field)) {
+        if (LIKELY(field.number == SERIES_SAMPLE)) {
+            if (UNLIKELY(!read_sample(&in, field.bytes, &sample))) {
+                proto_lift(c, &in);
+                return STEP_BROKEN;
+            }
+            if (series >= 0 &&
+                !sink->sample(sink->context, (uint32_t)series, sample.time_ms, sample.value))
+                return STEP_STOPPED;
+        } else if (field.number == SERIES_EXEMPLAR || field.number == SERIES_HISTOGRAM) {
+            if (series >= 0 && sink->dropped)
+                sink->dropped(sink->context, (uint32_t)series,
+                              field.number == SERIES_EXEMPLAR ? "exemplar" : "histogram");
+        }
+    }
+    return STEP_ON;
+}
+
+static enum step read_series(struct decoder *d, struct proto_cursor *c, struct slice message)
+{
+    struct series_shape shape = {0};
+    if (!survey(c, message, &shape))
+        return STEP_BROKEN;
+
+    int64_t series = look_up(d, c, message, &shape);
+    if (UNLIKELY(series == INGEST_STOP || c->problem))
+        return c->problem ? STEP_BROKEN : STEP_STOPPED;
+    if (shape.samples == 0 && shape.others == 0)
+        return STEP_ON;
+    if (LIKELY(!shape.apart && shape.labels > 0)) {
+        const uint8_t *end = (const uint8_t *)message.data + message.size;
+        if (LIKELY(shape.labels_begin == (const uint8_t *)message.data))
+            message = slice_of(shape.labels_end, (size_t)(end - shape.labels_end));
+    }
+    return read_samples(d, c, message, series);
+}
+
+static enum step read_metadata(struct decoder *d, struct proto_cursor *c, struct slice message)
+{
+    struct proto_cursor in = proto_cursor_inside(c, message);
+    struct proto_field field;
+    struct slice family = {0}, help = {0}, unit = {0};
+    uint64_t type = 0;
+
+    while (proto_next(&in, &field)) {
+        enum proto_type wanted = field.number == METADATA_TYPE ? PROTO_VARINT : PROTO_BYTES;
+        if (field.number > METADATA_UNIT || field.number == 3)
+            continue;
+        if (!proto_expect(&in, &field, wanted))
+            break;
+        if (field.number == METADATA_TYPE)
+            type = field.value;
+        else if (field.number == METADATA_FAMILY)
+            family = field.bytes;
+        else if (field.number == METADATA_HELP)
+            help = field.bytes;
+        else
+            unit = field.bytes;
+    }
+    if (in.problem) {
+        proto_lift(c, &in);
+        return STEP_BROKEN;
+    }
+    if (d->sink->metadata == NULL)
+        return STEP_ON;
+    struct slice word = slice_from_text(metric_types[type < COUNT_OF(metric_types) ? type : 0]);
+    return d->sink->metadata(d->sink->context, family, word, help, unit) ? STEP_ON : STEP_STOPPED;
+}
+
+static bool decode(struct decoder *d, struct slice body)
+{
+    struct proto_cursor c = proto_cursor_of(body);
+    struct proto_field field;
+    enum step step = STEP_ON;
+
+    while (step == STEP_ON && proto_next(&c, &field)) {
+        if (field.number != REQUEST_SERIES && field.number != REQUEST_METADATA)
+            continue;
+        if (!proto_expect(&c, &field, PROTO_BYTES))
+            break;
+        step = field.number == REQUEST_SERIES ? read_series(d, &c, field.bytes)
+                                              : read_metadata(d, &c, field.bytes);
+    }
+    if (c.problem)
+        return proto_error(&c, "remote-write request", d->err);
+    return step == STEP_ON;
+}
+
+bool remote_write_decode(struct slice body, const struct metric_sink *sink, struct error *err)
+{
+    struct decoder d; /* 32 KiB of labels are left as they are */
+    d.sink = sink;
+    d.err = err;
+    buffer_init(&d.joined, body.size);
+    bool ok = decode(&d, body);
+    buffer_done(&d.joined);
+    return ok;
+}
+
+static size_t label_size(const struct label *label)
+{
+    return proto_bytes_size(LABEL_NAME, label->name.size) +
+           proto_bytes_size(LABEL_VALUE, label->value.size);
+}
+
+static size_t sample_size(const struct remote_sample *sample)
+{
+    return 9 + proto_varint_field_size(SAMPLE_TIME, (uint64_t)sample->time_ms);
+}
+
+void remote_write_append_series(struct buffer *out, struct labels labels,
+                                const struct remote_sample *samples, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < labels.count; i++)
+        size += proto_bytes_size(SERIES_LABEL, label_size(&labels.items[i]));
+    for (size_t i = 0; i < count; i++)
+        size += proto_bytes_size(SERIES_SAMPLE, sample_size(&samples[i]));
+
+    proto_put_header(out, REQUEST_SERIES, size);
+    for (size_t i = 0; i < labels.count; i++) {
+        proto_put_header(out, SERIES_LABEL, label_size(&labels.items[i]));
+        proto_put_bytes(out, LABEL_NAME, labels.items[i].name);
+        proto_put_bytes(out, LABEL_VALUE, labels.items[i].value);
+    }
+    for (size_t i = 0; i < count; i++) {
+        proto_put_header(out, SERIES_SAMPLE, sample_size(&samples[i]));
+        proto_put_fixed64(out, SAMPLE_VALUE, double_bits(samples[i].value));
+        proto_put_varint(out, SAMPLE_TIME, (uint64_t)samples[i].time_ms);
+    }
+}
+
+void remote_write_append_metadata(struct buffer *out, struct slice family, struct slice type,
+                                  struct slice help, struct slice unit)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < COUNT_OF(metric_types); i++) {
+        if (slice_equal(type, slice_from_text(metric_types[i])))
+            number = i;
+    }
+    size_t size = proto_varint_field_size(METADATA_TYPE, number) +
+                  proto_bytes_size(METADATA_FAMILY, family.size) +
+                  proto_bytes_size(METADATA_HELP, help.size) +
+                  proto_bytes_size(METADATA_UNIT, unit.size);
+    proto_put_header(out, REQUEST_METADATA, size);
+    proto_put_varint(out, METADATA_TYPE, number);
+    proto_put_bytes(out, METADATA_FAMILY, family);
+    proto_put_bytes(out, METADATA_HELP, help);
+    proto_put_bytes(out, METADATA_UNIT, unit);
+}
