@@ -234,8 +234,6 @@ static bool wants_exponent(char form, double v, int point)
     case 'e':
         return true;
     case 'g':
-        return point < -4 || point >= 21;
-    case 'G':
         return point < -4 || point >= 6;
     case 'j':
         return v < 1e-6 || v >= 1e21;
@@ -268,7 +266,7 @@ size_t double_format(char out[DOUBLE_TEXT_MAX], double v, char form)
         at += write_text(at, form == 'e' ? "0e+00" : "0");
         return (size_t)(at - out);
     }
-    if (v < 1e15 && v == (double)(uint64_t)v && form != 'e' && form != 'G') {
+    if (v < 1e15 && v == (double)(uint64_t)v && (form == 'f' || form == 'j')) {
         at += write_digits(at, (uint64_t)v);
         *at = '\0';
         return (size_t)(at - out);

@@ -33,8 +33,7 @@ bool slice_parse_double(struct slice s, bool underscores, double *value);
  * has DOUBLE_TEXT_MAX bytes and is NUL-terminated.
  *   'f'  strconv.FormatFloat(v, 'f', -1, 64)
  *   'e'  ... 'e'
- *   'g'  ... 'g' with exponent when exp < -4 || exp >= 21 (Go's %v)
- *   'G'  strconv.FormatFloat(v, 'g', -1, 64), as text exposition has it: 1e+06
+ *   'g'  strconv.FormatFloat(v, 'g', -1, 64), which is Go's %v: 0.0001, 1e-05, 123456, 1e+06
  *   'j'  what Prometheus' JSON API prints: 'f', but 'e' when |v| < 1e-6 or >= 1e21;
  *        (the caller adds quotes)
  * All forms print NaN, +Inf and -Inf by name.
