@@ -18,7 +18,7 @@ static bool in_object(const struct json_writer *w)
     return w->depth > 0 && (w->is_object >> (w->depth - 1) & 1);
 }
 
-void json_value_begin(struct json_writer *w)
+void json_write_value_begin(struct json_writer *w)
 {
     assert(w->after_key || !in_object(w));
     assert(w->depth > 0 || !w->comma); /* one value at the top */
@@ -30,7 +30,7 @@ void json_value_begin(struct json_writer *w)
 
 static void begin(struct json_writer *w, char bracket, bool object)
 {
-    json_value_begin(w);
+    json_write_value_begin(w);
     assert(w->depth < JSON_WRITER_DEPTH_MAX);
     buffer_append_byte(w->out, bracket);
     uint64_t bit = UINT64_C(1) << w->depth;
@@ -48,27 +48,27 @@ static void end(struct json_writer *w, char bracket, bool object)
     w->comma = true;
 }
 
-void json_object_begin(struct json_writer *w)
+void json_write_object_begin(struct json_writer *w)
 {
     begin(w, '{', true);
 }
 
-void json_object_end(struct json_writer *w)
+void json_write_object_end(struct json_writer *w)
 {
     end(w, '}', true);
 }
 
-void json_array_begin(struct json_writer *w)
+void json_write_array_begin(struct json_writer *w)
 {
     begin(w, '[', false);
 }
 
-void json_array_end(struct json_writer *w)
+void json_write_array_end(struct json_writer *w)
 {
     end(w, ']', false);
 }
 
-void json_key(struct json_writer *w, struct slice key)
+void json_write_key(struct json_writer *w, struct slice key)
 {
     assert(in_object(w) && !w->after_key);
     if (w->comma)
@@ -78,41 +78,41 @@ void json_key(struct json_writer *w, struct slice key)
     w->after_key = true;
 }
 
-void json_string(struct json_writer *w, struct slice value)
+void json_write_string(struct json_writer *w, struct slice value)
 {
-    json_value_begin(w);
+    json_write_value_begin(w);
     json_append_string(w->out, value, false);
 }
 
-void json_i64(struct json_writer *w, int64_t value)
+void json_write_i64(struct json_writer *w, int64_t value)
 {
-    json_value_begin(w);
+    json_write_value_begin(w);
     buffer_append_i64(w->out, value);
 }
 
-void json_u64(struct json_writer *w, uint64_t value)
+void json_write_u64(struct json_writer *w, uint64_t value)
 {
-    json_value_begin(w);
+    json_write_value_begin(w);
     buffer_append_u64(w->out, value);
 }
 
-void json_bool(struct json_writer *w, bool value)
+void json_write_bool(struct json_writer *w, bool value)
 {
-    json_raw(w, value ? SLICE("true") : SLICE("false"));
+    json_write_raw(w, value ? SLICE("true") : SLICE("false"));
 }
 
-void json_null(struct json_writer *w)
+void json_write_null(struct json_writer *w)
 {
-    json_raw(w, SLICE("null"));
+    json_write_raw(w, SLICE("null"));
 }
 
-void json_double(struct json_writer *w, double value, char form, bool quoted)
+void json_write_double(struct json_writer *w, double value, char form, bool quoted)
 {
     if (!quoted && !isfinite(value)) {
-        json_null(w);
+        json_write_null(w);
         return;
     }
-    json_value_begin(w);
+    json_write_value_begin(w);
     char *room = buffer_reserve(w->out, DOUBLE_TEXT_MAX + 2);
     if (room == NULL)
         return;
@@ -125,9 +125,9 @@ void json_double(struct json_writer *w, double value, char form, bool quoted)
     buffer_advance(w->out, size);
 }
 
-void json_raw(struct json_writer *w, struct slice json)
+void json_write_raw(struct json_writer *w, struct slice json)
 {
-    json_value_begin(w);
+    json_write_value_begin(w);
     buffer_append_slice(w->out, json);
 }
 

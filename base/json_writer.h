@@ -3,10 +3,10 @@
  *
  *     struct json_writer w;
  *     json_writer_init(&w, &out);
- *     json_object_begin(&w);
- *     json_key(&w, SLICE("status"));
- *     json_string(&w, SLICE("success"));
- *     json_object_end(&w);
+ *     json_write_object_begin(&w);
+ *     json_write_key(&w, SLICE("status"));
+ *     json_write_string(&w, SLICE("success"));
+ *     json_write_object_end(&w);
  *
  * Commas and colons are written by themselves.  That keys stand in objects
  * only, that each has a value and that every begin has its end is asserted:
@@ -34,29 +34,29 @@ struct json_writer {
 
 void json_writer_init(struct json_writer *w, struct buffer *out);
 
-void json_object_begin(struct json_writer *w);
-void json_object_end(struct json_writer *w);
-void json_array_begin(struct json_writer *w);
-void json_array_end(struct json_writer *w);
+void json_write_object_begin(struct json_writer *w);
+void json_write_object_end(struct json_writer *w);
+void json_write_array_begin(struct json_writer *w);
+void json_write_array_end(struct json_writer *w);
 
-void json_key(struct json_writer *w, struct slice key);
-void json_string(struct json_writer *w, struct slice value);
-void json_i64(struct json_writer *w, int64_t value);
-void json_u64(struct json_writer *w, uint64_t value);
-void json_bool(struct json_writer *w, bool value);
-void json_null(struct json_writer *w);
+void json_write_key(struct json_writer *w, struct slice key);
+void json_write_string(struct json_writer *w, struct slice value);
+void json_write_i64(struct json_writer *w, int64_t value);
+void json_write_u64(struct json_writer *w, uint64_t value);
+void json_write_bool(struct json_writer *w, bool value);
+void json_write_null(struct json_writer *w);
 
 /* A double in `form` of double_format; `quoted` ones may be NaN or infinite, others become null. */
-void json_double(struct json_writer *w, double value, char form, bool quoted);
+void json_write_double(struct json_writer *w, double value, char form, bool quoted);
 
 /* Text that is JSON already: one whole value. */
-void json_raw(struct json_writer *w, struct slice json);
+void json_write_raw(struct json_writer *w, struct slice json);
 
 /*
- * For whoever writes many values by hand: after json_value_begin, exactly one
+ * For whoever writes many values by hand: after json_write_value_begin, exactly one
  * value has to be appended to `out` directly.
  */
-void json_value_begin(struct json_writer *w);
+void json_write_value_begin(struct json_writer *w);
 
 /*
  * A string with its quotes.  Escaped are the quote, the backslash and control
