@@ -37,13 +37,14 @@ struct exposition_handler {
     /* `labels` begins with __name__; `*time_ms` is NULL when the line has no time.  False stops. */
     bool (*sample)(void *context, struct label *labels, size_t count, double value,
                    const int64_t *time_ms);
-    /* A TYPE or HELP line; the other slice has data NULL.  May be NULL. */
+    /* A TYPE or HELP line; the other slice has data NULL.  May be NULL.  False stops. */
     bool (*metadata)(void *context, struct slice family, struct slice type, struct slice help);
 };
 
 /*
  * Parse text line by line.  A malformed line fails with ERR_INVALID and its line
- * number.  Names and escaped values live until the handler returns.
+ * number.  Names and escaped values live until the handler returns.  When the
+ * handler stops, false with `err` untouched.
  */
 bool exposition_parse(struct slice text, const struct exposition_handler *handler,
                       struct error *err) MUST_CHECK;

@@ -256,11 +256,16 @@ static int64_t seconds_of(int64_t time_ns)
     return time_ns / NS_PER_SECOND - (time_ns % NS_PER_SECOND < 0);
 }
 
+/* What seconds_of leaves: 0 to 999,999,999. */
+static uint64_t nanos_of(int64_t time_ns)
+{
+    return (uint64_t)time_ns - (uint64_t)seconds_of(time_ns) * (uint64_t)NS_PER_SECOND;
+}
+
 static size_t time_size(int64_t time_ns)
 {
-    int64_t nanos = time_ns - seconds_of(time_ns) * NS_PER_SECOND;
     return proto_varint_field_size(TIME_SECONDS, (uint64_t)seconds_of(time_ns)) +
-           proto_varint_field_size(TIME_NANOS, (uint64_t)nanos);
+           proto_varint_field_size(TIME_NANOS, nanos_of(time_ns));
 }
 
 static size_t pair_size(const struct label *pair)
@@ -280,11 +285,10 @@ static size_t entry_size(const struct loki_entry *entry)
 
 static void append_entry(struct buffer *out, const struct loki_entry *entry)
 {
-    int64_t seconds = seconds_of(entry->time_ns);
     proto_put_header(out, STREAM_ENTRY, entry_size(entry));
     proto_put_header(out, ENTRY_TIME, time_size(entry->time_ns));
-    proto_put_varint(out, TIME_SECONDS, (uint64_t)seconds);
-    proto_put_varint(out, TIME_NANOS, (uint64_t)(entry->time_ns - seconds * NS_PER_SECOND));
+    proto_put_varint(out, TIME_SECONDS, (uint64_t)seconds_of(entry->time_ns));
+    proto_put_varint(out, TIME_NANOS, nanos_of(entry->time_ns));
     proto_put_bytes(out, ENTRY_LINE, entry->line);
     for (size_t i = 0; i < entry->metadata.count; i++) {
         const struct label *pair = &entry->metadata.items[i];
