@@ -37,8 +37,7 @@ struct parser {
     ARRAY(struct open_group) groups;
     ARRAY(struct slice) names; /* of capture groups, [0] unused */
     struct error *err;
-    /* The node that a repeat operator would apply to, and where the last repeat operator began. */
-    size_t last_repeat; /* SIZE_MAX: what came last was not a repeat */
+    size_t last_repeat; /* where the item before began, if that was a repeat, else SIZE_MAX */
 };
 
 bool regex_syntax_error(struct error *err, const char *what, struct slice part)
@@ -101,8 +100,8 @@ static bool node_add(struct parser *p, struct node *parent, struct node *child)
     if (parent->kind == NODE_CONCAT)
         parent->nullable = parent->nullable && child->nullable;
     else if (parent->kind == NODE_ALTERNATE)
-        parent->nullable = parent->first == child ? child->nullable
-                                                  : parent->nullable || child->nullable;
+        parent->nullable =
+            parent->first == child ? child->nullable : parent->nullable || child->nullable;
     else
         parent->nullable = child->nullable;
     return node_grew(p, parent, child);
@@ -162,8 +161,8 @@ static bool group_open(struct parser *p, bool capture, struct slice name)
         return regex_syntax_error(p->err, "expression nests too deeply", p->pattern);
     if (capture) {
         if (p->names.count > REGEX_GROUPS_MAX)
-            return error_set(p->err, ERR_LIMIT,
-                             "error parsing regexp: more than %d capture groups", REGEX_GROUPS_MAX);
+            return error_set(p->err, ERR_LIMIT, "error parsing regexp: more than %d capture groups",
+                             REGEX_GROUPS_MAX);
         group.capture = node_new(p, NODE_CAPTURE);
         if (group.capture == NULL)
             return false;
@@ -310,7 +309,6 @@ static bool parse_counted(struct parser *p, size_t last_repeat)
         return push_literal(p, '{');
     }
     p->at = i + 1;
-    p->last_repeat = last_repeat == SIZE_MAX ? start : last_repeat;
     if (min > REGEX_REPEAT_MAX || max > REGEX_REPEAT_MAX || (max >= 0 && min > max))
         return regex_syntax_error(p->err, "invalid repeat count",
                                   slice_sub(s, start, p->at - start));
@@ -346,9 +344,6 @@ static bool parse_named_group(struct parser *p, size_t name_at)
     if (!good)
         return regex_syntax_error(p->err, "invalid named capture",
                                   slice_sub(s, p->at, end + 1 - p->at));
-    for (size_t i = 1; i < p->names.count; i++)
-        if (slice_equal(p->names.items[i], name))
-            return regex_syntax_error(p->err, "duplicate capture group name", name);
     p->at = end + 1;
     return group_open(p, true, name);
 }
@@ -449,8 +444,7 @@ static bool parse_backslash(struct parser *p)
 
 static bool parse_class(struct parser *p)
 {
-    struct rune_set *set =
-        regex_parse_class(p->arena, p->pattern, &p->at, p->flags.fold, p->err);
+    struct rune_set *set = regex_parse_class(p->arena, p->pattern, &p->at, p->flags.fold, p->err);
     return set && push_set(p, set);
 }
 

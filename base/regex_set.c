@@ -65,7 +65,8 @@ void rune_collect_folded(struct rune_collector *c, uint32_t lo, uint32_t hi)
         size_t until = step.count;
         for (size_t i = from; i < until && !step.failed; i++) {
             struct rune_range range = step.items[i];
-            for (run = unicode_fold_find(range.lo); run < unicode_fold_count && unicode_folds[run].lo <= range.hi; run++) {
+            for (run = unicode_fold_find(range.lo);
+                 run < unicode_fold_count && unicode_folds[run].lo <= range.hi; run++) {
                 const struct unicode_fold *f = &unicode_folds[run];
                 struct rune_range next = fold_step(f, range.lo > f->lo ? range.lo : f->lo,
                                                    range.hi < f->hi ? range.hi : f->hi);
