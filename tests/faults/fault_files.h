@@ -11,8 +11,8 @@
  *
  * For tests only; counters are atomic, so any thread may do the calls.
  */
-#ifndef TESTS_FAULT_FILES_H
-#define TESTS_FAULT_FILES_H
+#ifndef TESTS_FAULTS_FAULT_FILES_H
+#define TESTS_FAULTS_FAULT_FILES_H
 
 #include <stdbool.h>
 #include <stdint.h>
