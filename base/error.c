@@ -16,8 +16,8 @@ const char *error_name(enum error_code code)
     return names[code];
 }
 
-static void fill(struct error *err, enum error_code code, size_t position, const char *format,
-                 va_list arguments)
+static void PRINTF_LIKE(4, 0) fill(struct error *err, enum error_code code, size_t position,
+                                   const char *format, va_list arguments)
 {
     if (err == NULL)
         return;

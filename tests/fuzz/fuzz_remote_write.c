@@ -1,0 +1,82 @@
+// links: wire
+/*
+ * fuzz_remote_write.c - any bytes as a remote-write request.
+ *
+ * Whatever the decoder hands on must lie inside the input, and what it refuses
+ * must say where.
+ */
+#include "base/error.h"
+#include "wire/ingest.h"
+#include "wire/remote_write.h"
+
+#include <assert.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static volatile unsigned char touched;
+
+static void touch(struct slice s)
+{
+    for (size_t i = 0; i < s.size; i++)
+        touched ^= (unsigned char)s.data[i];
+}
+
+static int64_t find(void *context, struct slice key)
+{
+    int64_t *series = context;
+    touch(key);
+    return key.size % 3 == 0 ? (*series)++ : INGEST_UNKNOWN;
+}
+
+static int64_t define(void *context, struct slice key, struct label *labels, size_t count)
+{
+    int64_t *series = context;
+    assert(count <= INGEST_LABELS_MAX);
+    touch(key);
+    for (size_t i = 0; i < count; i++) {
+        touch(labels[i].name);
+        touch(labels[i].value);
+    }
+    return count % 5 == 4 ? INGEST_SKIP : (*series)++;
+}
+
+static bool sample(void *context, uint32_t series, int64_t time_ms, double value)
+{
+    const int64_t *known = context;
+    (void)value;
+    assert((int64_t)series < *known);
+    return time_ms != 666;
+}
+
+static bool metadata(void *context, struct slice family, struct slice type, struct slice help,
+                     struct slice unit)
+{
+    (void)context;
+    touch(family);
+    touch(help);
+    touch(unit);
+    assert(type.size > 0);
+    return true;
+}
+
+static void refused(void *context, size_t samples, const struct error *reason)
+{
+    (void)context;
+    (void)samples;
+    assert(reason->code != ERR_NONE);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    int64_t series = 0;
+    struct error err = {0};
+    struct metric_sink sink = {.context = &series,
+                               .find = find,
+                               .define = define,
+                               .sample = sample,
+                               .metadata = metadata,
+                               .refused = refused};
+    if (!remote_write_decode(slice_of(data, size), &sink, &err) && err.code != ERR_NONE)
+        assert(err.position > 0 && (size_t)err.position <= size + 1);
+    return 0;
+}
