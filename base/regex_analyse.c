@@ -340,7 +340,8 @@ static void find_required(struct arena *arena, const struct node *node, struct s
 static struct slice find_prefix(struct arena *arena, const struct node *node)
 {
     struct slice run = SLICE("");
-    while (node->kind == NODE_CAPTURE || node->kind == NODE_CONCAT) {
+    while (node->kind == NODE_CAPTURE || node->kind == NODE_CONCAT ||
+           (node->kind == NODE_REPEAT && node->min > 0)) {
         node = node->first;
         while (node->kind == NODE_TEXT_START && node->next)
             node = node->next;
