@@ -16,7 +16,9 @@ set(CMAKE_C_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer")
 
 if(ETINDE_SANITIZE)
     # gcc's own analysis sees worse under sanitizers and warns of cuts that are meant.
-    add_compile_options(-Wno-format-truncation)
+    if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+        add_compile_options(-Wno-format-truncation)
+    endif()
     add_compile_options(-fsanitize=${ETINDE_SANITIZE} -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${ETINDE_SANITIZE})
 else()
