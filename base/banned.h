@@ -16,6 +16,8 @@
 
 #pragma GCC poison strcpy strcat strncpy strncat strtok atoi atol atoll
 #undef alloca
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison sprintf vsprintf gets gmtime localtime asctime ctime alloca
 #pragma GCC poison scanf sscanf fscanf setlocale
 
