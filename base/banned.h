@@ -15,9 +15,7 @@
 #include <time.h>
 
 #pragma GCC poison strcpy strcat strncpy strncat strtok atoi atol atoll
-#undef alloca /* these three may be macros */
-#undef sprintf
-#undef vsprintf
+#undef alloca
 #pragma GCC poison sprintf vsprintf gets gmtime localtime asctime ctime alloca
 #pragma GCC poison scanf sscanf fscanf setlocale
 

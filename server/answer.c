@@ -1,0 +1,138 @@
+/*
+ * answer.c - see answer.h: labels, points, vectors, matrices, scalars.
+ */
+#include "server/answer.h"
+
+#include "base/buffer.h"
+#include "base/duration.h"
+#include "base/json_writer.h"
+#include "base/number.h"
+#include "query/query.h"
+
+#include <string.h>
+
+void answer_labels(struct buffer *out, struct labels labels)
+{
+    buffer_append_byte(out, '{');
+    for (size_t i = 0; i < labels.count; i++) {
+        if (i > 0)
+            buffer_append_byte(out, ',');
+        json_append_string(out, labels.items[i].name, false);
+        buffer_append_byte(out, ':');
+        json_append_string(out, labels.items[i].value, false);
+    }
+    buffer_append_byte(out, '}');
+}
+
+static size_t put_digits(char *end, uint64_t value)
+{
+    size_t size = 0;
+    do {
+        end[-(ptrdiff_t)++size] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return size;
+}
+
+void answer_seconds(struct buffer *out, int64_t ns, enum answer_style style)
+{
+    char text[32], *end = text + sizeof(text);
+    int64_t ms = ns / NS_PER_MS - (ns % NS_PER_MS < 0);
+    uint64_t size_ms = ms < 0 ? (uint64_t)0 - (uint64_t)ms : (uint64_t)ms;
+    unsigned fraction = (unsigned)(size_ms % 1000);
+    char *at = end;
+    if (fraction > 0) {
+        char digits[4] = {'.', (char)('0' + fraction / 100), (char)('0' + fraction / 10 % 10),
+                          (char)('0' + fraction % 10)};
+        size_t size = 4;
+        while (style == ANSWER_LOKI && digits[size - 1] == '0')
+            size--;
+        at -= size;
+        memcpy(at, digits, size);
+    }
+    at -= put_digits(at, size_ms / 1000);
+    if (ms < 0)
+        *--at = '-';
+    buffer_append(out, at, (size_t)(end - at));
+}
+
+static char number_form(enum answer_style style)
+{
+    return style == ANSWER_PROMETHEUS ? 'j' : 'f';
+}
+
+void answer_point(struct buffer *out, int64_t ns, double value, enum answer_style style)
+{
+    char text[DOUBLE_TEXT_MAX];
+    buffer_append_byte(out, '[');
+    answer_seconds(out, ns, style);
+    buffer_append(out, ",\"", 2);
+    buffer_append(out, text, double_format(text, value, number_form(style)));
+    buffer_append(out, "\"]", 2);
+}
+
+const char *answer_type_name(const struct query_result *result)
+{
+    switch (result->type) {
+    case RESULT_SCALAR:
+        return "scalar";
+    case RESULT_STRING:
+        return "string";
+    case RESULT_VECTOR:
+        return "vector";
+    case RESULT_MATRIX:
+        return "matrix";
+    case RESULT_STREAMS:
+        return "streams";
+    }
+    return "";
+}
+
+static void append_series(struct buffer *out, const struct query_series *series, bool matrix,
+                          enum answer_style style)
+{
+    buffer_append_text(out, "{\"metric\":");
+    answer_labels(out, series->labels);
+    buffer_append_text(out, matrix ? ",\"values\":[" : ",\"value\":");
+    for (size_t i = 0; i < series->count && (matrix || i == 0); i++) {
+        if (i > 0)
+            buffer_append_byte(out, ',');
+        answer_point(out, series->points[i].time_ns, series->points[i].value, style);
+    }
+    buffer_append_text(out, matrix ? "]}" : "}");
+}
+
+void answer_result(struct buffer *out, const struct query_result *result, size_t series_max,
+                   enum answer_style style)
+{
+    if (result->type == RESULT_SCALAR) {
+        answer_point(out, result->scalar.time_ns, result->scalar.value, style);
+        return;
+    }
+    if (result->type == RESULT_STRING) {
+        buffer_append_byte(out, '[');
+        answer_seconds(out, result->scalar.time_ns, style);
+        buffer_append_byte(out, ',');
+        json_append_string(out, result->string, false);
+        buffer_append_byte(out, ']');
+        return;
+    }
+    buffer_append_byte(out, '[');
+    for (size_t i = 0; i < result->series_count && i < series_max; i++) {
+        if (i > 0)
+            buffer_append_byte(out, ',');
+        append_series(out, &result->series[i], result->type == RESULT_MATRIX, style);
+    }
+    buffer_append_byte(out, ']');
+}
+
+void answer_texts(struct buffer *out, const struct slice *texts, size_t count)
+{
+    buffer_append_byte(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buffer_append_byte(out, ',');
+        json_append_string(out, texts[i], false);
+    }
+    buffer_append_byte(out, ']');
+}

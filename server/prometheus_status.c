@@ -1,0 +1,179 @@
+/*
+ * prometheus_status.c - what Prometheus' clients ask about the server itself.
+ *
+ * Each answer is true: what this server does not do (scrape targets, rules,
+ * alerts) is an empty list, as a Prometheus without them answers.
+ */
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/json_writer.h"
+#include "server/api.h"
+#include "server/call.h"
+#include "server/options.h"
+#include "storage/store.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "version.h"
+
+/* The Prometheus whose API this is: Grafana chooses features by it. */
+#define PROMETHEUS_VERSION "3.5.0"
+
+static void write_text(struct json_writer *w, const char *key, const char *value)
+{
+    json_write_key(w, slice_from_text(key));
+    json_write_string(w, slice_from_text(value));
+}
+
+static void write_number(struct json_writer *w, const char *key, int64_t value)
+{
+    json_write_key(w, slice_from_text(key));
+    json_write_i64(w, value);
+}
+
+static void write_time(struct json_writer *w, const char *key, int64_t ns)
+{
+    AUTO(buffer_done) struct buffer text;
+    buffer_init(&text, 64);
+    buffer_append_rfc3339(&text, ns);
+    json_write_key(w, slice_from_text(key));
+    json_write_string(w, buffer_slice(&text));
+}
+
+static void answer_fixed(struct call *call, const char *data)
+{
+    buffer_printf(call_body(call), "{\"status\":\"success\",\"data\":%s}", data);
+    call_answer_json(call);
+}
+
+void prometheus_rules(struct call *call)
+{
+    answer_fixed(call, "{\"groups\":[]}");
+}
+
+void prometheus_alerts(struct call *call)
+{
+    answer_fixed(call, "{\"alerts\":[]}");
+}
+
+void prometheus_targets(struct call *call)
+{
+    answer_fixed(call, "{\"activeTargets\":[],\"droppedTargets\":[],\"droppedTargetCounts\":{}}");
+}
+
+void prometheus_alertmanagers(struct call *call)
+{
+    answer_fixed(call, "{\"activeAlertmanagers\":[],\"droppedAlertmanagers\":[]}");
+}
+
+/* Never with `features`: Grafana takes a server that has them for another product. */
+void prometheus_buildinfo(struct call *call)
+{
+    struct json_writer w;
+    call_json_begin(call, &w);
+    json_write_object_begin(&w);
+    write_text(&w, "version", PROMETHEUS_VERSION);
+    write_text(&w, "revision", ETINDE_COMMIT);
+    write_text(&w, "branch", "");
+    write_text(&w, "buildUser", "");
+    write_text(&w, "buildDate", "");
+    write_text(&w, "goVersion", "");
+    write_text(&w, "application", "Etinde");
+    write_text(&w, "appVersion", ETINDE_VERSION);
+    json_write_object_end(&w);
+    call_json_end(call, &w);
+}
+
+void prometheus_runtimeinfo(struct call *call)
+{
+    struct server *server = call->server;
+    struct store_stats stats;
+    struct json_writer w;
+    char host[256] = "", directory[4096] = "";
+    store_stats_read(server->store, &stats);
+    if (gethostname(host, sizeof(host) - 1) != 0)
+        host[0] = '\0';
+    if (!getcwd(directory, sizeof(directory)))
+        directory[0] = '\0';
+    AUTO(buffer_done) struct buffer retention;
+    buffer_init(&retention, 64);
+    buffer_append_duration_prometheus(&retention, server->options->retention_ns);
+    call_json_begin(call, &w);
+    json_write_object_begin(&w);
+    write_time(&w, "startTime", server->started_ns);
+    write_text(&w, "CWD", directory);
+    write_text(&w, "hostname", host);
+    write_time(&w, "serverTime", call->now_ns);
+    json_write_key(&w, SLICE("reloadConfigSuccess"));
+    json_write_bool(&w, true);
+    write_time(&w, "lastConfigTime", server->started_ns);
+    write_number(&w, "timeSeriesCount", (int64_t)stats.series[STORE_METRIC]);
+    write_number(&w, "corruptionCount", 0);
+    write_number(&w, "goroutineCount", 0);
+    write_number(&w, "GOMAXPROCS", sysconf(_SC_NPROCESSORS_ONLN));
+    json_write_key(&w, SLICE("storageRetention"));
+    json_write_string(&w, buffer_slice(&retention));
+    json_write_object_end(&w);
+    call_json_end(call, &w);
+}
+
+void prometheus_flags(struct call *call)
+{
+    struct json_writer w;
+    AUTO(buffer_done) struct buffer value;
+    buffer_init(&value, 64 * 1024);
+    call_json_begin(call, &w);
+    json_write_object_begin(&w);
+    for (size_t i = 0; i < options_table.count; i++) {
+        const struct config_key *key = &options_table.keys[i];
+        buffer_clear(&value);
+        options_append_value(&value, call->server->options, key);
+        json_write_key(&w, slice_from_text(key->name));
+        json_write_string(&w, buffer_slice(&value));
+    }
+    json_write_object_end(&w);
+    call_json_end(call, &w);
+}
+
+void prometheus_config(struct call *call)
+{
+    struct json_writer w;
+    AUTO(buffer_done) struct buffer yaml;
+    buffer_init(&yaml, 256 * 1024);
+    options_append_yaml(&yaml, call->server->options);
+    call_json_begin(call, &w);
+    json_write_object_begin(&w);
+    json_write_key(&w, SLICE("yaml"));
+    json_write_string(&w, buffer_slice(&yaml));
+    json_write_object_end(&w);
+    call_json_end(call, &w);
+}
+
+/* Only what the store counts anyway; the rankings stay empty until there is an index for them. */
+void prometheus_tsdb(struct call *call)
+{
+    static const char *const rankings[] = {"seriesCountByMetricName", "labelValueCountByLabelName",
+                                           "memoryInBytesByLabelName",
+                                           "seriesCountByLabelValuePair"};
+    struct store_stats stats;
+    struct json_writer w;
+    store_stats_read(call->server->store, &stats);
+    call_json_begin(call, &w);
+    json_write_object_begin(&w);
+    json_write_key(&w, SLICE("headStats"));
+    json_write_object_begin(&w);
+    write_number(&w, "numSeries", (int64_t)stats.series[STORE_METRIC]);
+    write_number(&w, "chunkCount", (int64_t)stats.head_chunks);
+    write_number(&w, "minTime", stats.oldest_ns / NS_PER_MS);
+    write_number(&w, "maxTime", stats.newest_ns / NS_PER_MS);
+    json_write_object_end(&w);
+    for (size_t i = 0; i < COUNT_OF(rankings); i++) {
+        json_write_key(&w, slice_from_text(rankings[i]));
+        json_write_array_begin(&w);
+        json_write_array_end(&w);
+    }
+    json_write_object_end(&w);
+    call_json_end(call, &w);
+}

@@ -1,0 +1,177 @@
+/*
+ * push.c - see push.h.
+ *
+ * Status: 204 when all was stored, 400 when something can never be accepted,
+ * 429 when only the tenant's limit of series stood in the way, 503 with
+ * Retry-After when the store takes nothing now.  In the first three cases what
+ * was good is stored.
+ */
+#include "server/push.h"
+
+#include "base/memory.h"
+#include "base/number.h"
+#include "server/options.h"
+#include "server/routes.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PRODUCER_NAME_MAX = 128 };
+
+static void push_free(void *state)
+{
+    struct push *push = state;
+    batch_free(push->batch);
+    buffer_done(&push->scratch[0]);
+    buffer_done(&push->scratch[1]);
+    buffer_done(&push->report);
+}
+
+/* A sender that numbers its batches may send one again without doubling it. */
+static bool read_producer(struct push *push, struct error *err)
+{
+    const struct http_request *request = push->call->request;
+    struct slice name = http_request_header(request, "X-Etinde-Producer");
+    uint64_t epoch, sequence;
+    if (!name.data)
+        return true;
+    if (name.size == 0 || name.size > PRODUCER_NAME_MAX)
+        return error_set(err, ERR_INVALID, "X-Etinde-Producer must have 1 to %d bytes",
+                         PRODUCER_NAME_MAX);
+    if (!slice_parse_u64(http_request_header(request, "X-Etinde-Epoch"), &epoch) ||
+        !slice_parse_u64(http_request_header(request, "X-Etinde-Sequence"), &sequence))
+        return error_set(err, ERR_INVALID,
+                         "X-Etinde-Producer needs the whole numbers "
+                         "X-Etinde-Epoch and X-Etinde-Sequence beside it");
+    batch_set_producer(push->batch, name, epoch, sequence);
+    return true;
+}
+
+bool push_begin(struct push *push, struct call *call, enum store_kind kind,
+                struct body_coding coding)
+{
+    struct server *server = call->server;
+    struct error err = {0};
+    push->call = call;
+    push->kind = kind;
+    call->state = push;
+    call->free_state = push_free;
+    size_t limit = server->options->http_body_size;
+    buffer_init(&push->scratch[0], limit);
+    buffer_init(&push->scratch[1], limit);
+    buffer_init(&push->report, PUSH_REPORT_MAX);
+    count_add(&server->counters.push_requests[kind], 1);
+    count_add(&server->counters.push_bytes[kind], call->request->body.size);
+    if (!body_decode_both(coding, call->request->body, &push->scratch[0], &push->scratch[1],
+                          &push->body, &err)) {
+        count_add(&server->counters.refused[kind][INGEST_BAD_BODY], 1);
+        call_fail(call, &err);
+        return false;
+    }
+    count_add(&server->counters.push_decoded_bytes[kind], push->body.size);
+    push->batch = batch_new(server->store, call->tenant, kind, &err);
+    if (push->batch && read_producer(push, &err))
+        return true;
+    call_fail(call, &err);
+    return false;
+}
+
+void push_refuse(struct push *push, enum ingest_refusal reason, uint64_t count, const char *format,
+                 ...)
+{
+    push->refused[reason] += count;
+    count_add(&push->call->server->counters.refused[push->kind][reason], count);
+    if (push->shown == PUSH_REASONS_SHOWN)
+        return;
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    push->shown++;
+    buffer_append_text(&push->report, text);
+    buffer_append_byte(&push->report, '\n');
+}
+
+/* ---- the end ---------------------------------------------------------- */
+
+/* Series without a name are left out silently by remote-write 1.0; the counters tell. */
+static int status_of_push(const struct push *push, uint64_t refused_by_store)
+{
+    const uint64_t *refused = push->refused;
+    if (refused_by_store > 0 || refused[INGEST_BAD_ENTRY] > 0)
+        return 400;
+    if (push->kind == STORE_LOG && refused[INGEST_BAD_SERIES] > 0)
+        return 400;
+    return refused[INGEST_SERIES_LIMIT] > 0 ? 429 : 204;
+}
+
+static uint64_t sum_of(const uint64_t *numbers, size_t count)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += numbers[i];
+    return sum;
+}
+
+static void answer_push(struct push *push, const struct batch_result *result)
+{
+    struct http_response *response = &push->call->request->response;
+    uint64_t by_store = result ? sum_of(result->refused, REFUSED_REASONS) : 0;
+    int status = status_of_push(push, by_store);
+    response->status = status;
+    if (status == 204)
+        return;
+    struct buffer *out = &response->body;
+    buffer_clear(out);
+    response->content_type = "text/plain; charset=utf-8";
+    if (status == 429)
+        response->retry_after_s = 30;
+    for (size_t i = 0; result && i < result->shown; i++) {
+        if (push->kind == STORE_METRIC)
+            push_describe_metric(out, push->batch, result, i);
+        else
+            push_describe_entry(out, push->batch, result, i);
+        buffer_append_byte(out, '\n');
+    }
+    buffer_append_slice(out, buffer_slice(&push->report));
+    uint64_t refused = by_store + sum_of(push->refused, INGEST_REFUSALS);
+    const char *things = push->kind == STORE_METRIC ? "samples or series" : "entries or streams";
+    if (push->kind == STORE_LOG)
+        buffer_printf(out, "user '%.*s', total ignored: %llu out of %llu\n",
+                      SLICE_ARG(push->call->tenant), (unsigned long long)refused,
+                      (unsigned long long)(push->taken + sum_of(push->refused, INGEST_REFUSALS)));
+    else
+        buffer_printf(out, "%llu %s were refused, %llu samples are stored\n",
+                      (unsigned long long)refused, things,
+                      (unsigned long long)(result ? result->stored : 0));
+}
+
+/* Called by the store when the batch is durable, or cannot be. */
+static void push_finish(void *context, struct batch *batch, const struct batch_result *result)
+{
+    struct push *push = context;
+    push->batch = batch; /* for its labels, until we return */
+    if (result->error)
+        call_fail(push->call, result->error);
+    else
+        answer_push(push, result);
+    push->batch = NULL;
+    call_resume(push->call);
+}
+
+void push_end(struct push *push, bool ok, const struct error *err)
+{
+    struct call *call = push->call;
+    if (!ok) {
+        bool stopped = push->stopped.code != ERR_NONE;
+        if (!stopped)
+            count_add(&call->server->counters.refused[push->kind][INGEST_BAD_BODY], 1);
+        call_fail(call, stopped ? &push->stopped : err);
+        return;
+    }
+    struct batch *batch = TAKE(push->batch);
+    http_request_suspend(call->request, false);
+    batch_commit(batch, push_finish, push);
+}

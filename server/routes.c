@@ -1,0 +1,238 @@
+/*
+ * routes.c - see routes.h.
+ *
+ * The way of a request: begin() finds its route and judges method and headers
+ * before the body is read; handle() makes the call and either runs it here, on
+ * a thread of the HTTP library (cheap answers), or suspends the request and
+ * hands it to the query threads; done() counts it and frees the call.
+ */
+#include "server/routes.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/pool.h"
+#include "server/api.h"
+#include "server/options.h"
+#include "storage/store.h"
+
+#include <assert.h>
+
+enum {
+    FORM_BODY_MAX = 10 * 1024 * 1024,
+    GET = HTTP_GET | HTTP_HEAD,
+    GET_POST = HTTP_GET | HTTP_HEAD | HTTP_POST,
+    POST = HTTP_POST,
+    POST_PUT = HTTP_POST | HTTP_PUT
+};
+
+#define PROM API_PROMETHEUS
+#define LOKI API_LOKI
+
+static const struct route routes[] = {
+    {"/", GET, API_PLAIN, page_start, false, false, NULL},
+    {"/ready", GET, API_PLAIN, status_ready, false, false, NULL},
+    {"/-/ready", GET, API_PLAIN, status_ready_prometheus, false, false, NULL},
+    {"/-/healthy", GET, API_PLAIN, status_healthy, false, false, NULL},
+    {"/metrics", GET, API_PLAIN, status_metrics, false, false, NULL},
+    {"/api/etinde/state", GET, API_PLAIN, status_state, false, false, NULL},
+
+    {"/api/v1/write", POST, API_PLAIN, push_metrics, false, true, push_metrics_check},
+    {"/api/v1/query", GET_POST, PROM, prometheus_query, true, false, NULL},
+    {"/api/v1/query_range", GET_POST, PROM, prometheus_query_range, true, false, NULL},
+    {"/api/v1/query_exemplars", GET_POST, PROM, prometheus_exemplars, false, false, NULL},
+    {"/api/v1/format_query", GET_POST, PROM, prometheus_format_query, false, false, NULL},
+    {"/api/v1/labels", GET_POST, PROM, prometheus_labels, true, false, NULL},
+    {"/api/v1/label/{}/values", GET_POST, PROM, prometheus_label_values, true, false, NULL},
+    {"/api/v1/series", GET_POST, PROM, prometheus_series, true, false, NULL},
+    {"/api/v1/metadata", GET, PROM, prometheus_metadata, true, false, NULL},
+    {"/api/v1/rules", GET, PROM, prometheus_rules, false, false, NULL},
+    {"/api/v1/alerts", GET, PROM, prometheus_alerts, false, false, NULL},
+    {"/api/v1/targets", GET, PROM, prometheus_targets, false, false, NULL},
+    {"/api/v1/alertmanagers", GET, PROM, prometheus_alertmanagers, false, false, NULL},
+    {"/api/v1/status/buildinfo", GET, PROM, prometheus_buildinfo, false, false, NULL},
+    {"/api/v1/status/runtimeinfo", GET, PROM, prometheus_runtimeinfo, false, false, NULL},
+    {"/api/v1/status/flags", GET, PROM, prometheus_flags, false, false, NULL},
+    {"/api/v1/status/config", GET, PROM, prometheus_config, false, false, NULL},
+    {"/api/v1/status/tsdb", GET, PROM, prometheus_tsdb, false, false, NULL},
+
+    {"/loki/api/v1/push", POST, LOKI, push_logs, false, true, push_logs_check},
+    {"/api/prom/push", POST, LOKI, push_logs, false, true, push_logs_check},
+    {"/loki/api/v1/query", GET_POST, LOKI, loki_query, true, false, NULL},
+    {"/loki/api/v1/query_range", GET_POST, LOKI, loki_query_range, true, false, NULL},
+    {"/loki/api/v1/labels", GET_POST, LOKI, loki_labels, true, false, NULL},
+    {"/loki/api/v1/label", GET_POST, LOKI, loki_labels, true, false, NULL},
+    {"/loki/api/v1/label/{}/values", GET_POST, LOKI, loki_label_values, true, false, NULL},
+    {"/loki/api/v1/series", GET_POST, LOKI, loki_series, true, false, NULL},
+    {"/loki/api/v1/format_query", GET_POST, LOKI, loki_format_query, false, false, NULL},
+    {"/loki/api/v1/index/stats", GET_POST, LOKI, loki_index_stats, true, false, NULL},
+    {"/loki/api/v1/status/buildinfo", GET, LOKI, loki_buildinfo, false, false, NULL},
+    {"/prometheus/api/v1/rules", GET, PROM, prometheus_rules, false, false, NULL},
+    {"/prometheus/api/v1/alerts", GET, PROM, prometheus_alerts, false, false, NULL},
+};
+
+_Static_assert(COUNT_OF(routes) <= ROUTES_MAX, "counters have room for every route");
+
+const struct route *routes_all(size_t *count)
+{
+    *count = COUNT_OF(routes);
+    return routes;
+}
+
+size_t route_number(const struct route *route)
+{
+    return route ? (size_t)(route - routes) : COUNT_OF(routes);
+}
+
+/* Compare segment by segment; "{}" takes any one that is not empty. */
+static bool path_fits(struct slice pattern, struct slice path, struct slice *name)
+{
+    struct slice want, have;
+    while (slice_split(&pattern, '/', &want)) {
+        if (!slice_split(&path, '/', &have))
+            return false;
+        if (slice_equal(want, SLICE("{}")) && have.size > 0)
+            *name = have;
+        else if (!slice_equal(want, have))
+            return false;
+    }
+    return path.data == NULL;
+}
+
+const struct route *route_find(struct slice path, struct slice *name)
+{
+    for (size_t i = 0; i < COUNT_OF(routes); i++) {
+        *name = SLICE("");
+        if (path_fits(slice_from_text(routes[i].path), path, name))
+            return &routes[i];
+    }
+    return NULL;
+}
+
+/* ---- before the body -------------------------------------------------- */
+
+static const char *allow_text(unsigned methods)
+{
+    switch (methods) {
+    case GET:
+        return "GET, HEAD, OPTIONS";
+    case GET_POST:
+        return "GET, HEAD, POST, OPTIONS";
+    case POST_PUT:
+        return "POST, PUT, OPTIONS";
+    default:
+        return "POST, OPTIONS";
+    }
+}
+
+/* Browsers elsewhere may read the APIs, as Prometheus lets them by default. */
+static void add_cors(struct http_response *response)
+{
+    http_response_header(response, "Access-Control-Allow-Origin", "*");
+    http_response_header(response, "Access-Control-Allow-Headers",
+                         "Accept, Accept-Language, Authorization, Content-Type, X-Scope-OrgID");
+    http_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+    http_response_header(response, "Access-Control-Expose-Headers", "Date");
+}
+
+static bool routes_begin(void *context, struct http_request *request)
+{
+    struct server *server = context;
+    struct http_response *response = &request->response;
+    struct slice name;
+    const struct route *route = route_find(request->path, &name);
+    request->route = route;
+    if (!route) {
+        http_response_text(response, 404, "404 page not found");
+        return false;
+    }
+    if (route->family != API_PLAIN)
+        add_cors(response);
+    if (request->method == HTTP_OPTIONS) {
+        response->status = 204;
+        return false;
+    }
+    if (!(route->methods & request->method)) {
+        http_response_text(response, 405, "Method Not Allowed");
+        http_response_header(response, "Allow", allow_text(route->methods));
+        return false;
+    }
+    request->body_max = route->is_push ? server->options->http_body_size : FORM_BODY_MAX;
+    return !route->check || route->check(request);
+}
+
+/* ---- after the body --------------------------------------------------- */
+
+static void run_pooled(void *context)
+{
+    struct call *call = context;
+    struct server *server = call->server;
+    call->queued_ns = clock_now_ns(NULL) - call->now_ns;
+    __atomic_fetch_sub(&server->counters.queries_waiting, 1, __ATOMIC_RELAXED);
+    count_add(&server->counters.queries_running, 1);
+    if (__atomic_load_n(&call->request->cancel, __ATOMIC_ACQUIRE))
+        call_fail_text(call, ERR_CANCELED, "the client went away before the query ran");
+    else
+        call->route->run(call);
+    __atomic_fetch_sub(&server->counters.queries_running, 1, __ATOMIC_RELAXED);
+    call_resume(call);
+}
+
+static void run_on_query_thread(struct server *server, struct call *call)
+{
+    http_request_suspend(call->request, true);
+    count_add(&server->counters.queries_waiting, 1);
+    if (pool_submit(server->queries, NULL, run_pooled, call))
+        return;
+    __atomic_fetch_sub(&server->counters.queries_waiting, 1, __ATOMIC_RELAXED);
+    count_add(&server->counters.queries_rejected, 1);
+    call_fail_text(call, ERR_UNAVAILABLE, "too many queries: %llu run and %llu wait, try again",
+                   (unsigned long long)server->options->query_concurrency,
+                   (unsigned long long)server->options->query_queue);
+    call_resume(call);
+}
+
+void call_resume(struct call *call)
+{
+    http_request_resume(call->request);
+}
+
+static void routes_handle(void *context, struct http_request *request)
+{
+    struct server *server = context;
+    const struct route *route = request->route;
+    struct slice name;
+    route_find(request->path, &name);
+    struct call *call = call_new(server, request, route, name);
+    if (!call)
+        return;
+    request->user = call;
+    if (route->pooled)
+        run_on_query_thread(server, call);
+    else
+        route->run(call);
+}
+
+static void routes_done(void *context, struct http_request *request)
+{
+    struct server *server = context;
+    counters_request(&server->counters, route_number(request->route), request);
+    call_free(request->user);
+    request->user = NULL;
+}
+
+static void log_library(void *context, const char *text)
+{
+    (void)context;
+    log_debug("http", LOG_TEXT("text", text));
+}
+
+void routes_handler(struct server *server, struct http_handler *handler)
+{
+    *handler = (struct http_handler){
+        .context = server,
+        .begin = routes_begin,
+        .handle = routes_handle,
+        .done = routes_done,
+        .log = log_library,
+    };
+}

@@ -1,0 +1,75 @@
+/*
+ * server.c - see server.h: what is started, in which order, and how it stops.
+ *
+ * Start: query threads, then HTTP.  Stop: /ready turns to 503, HTTP takes no
+ * more connections, running requests are answered (their queries and commits
+ * go on), then the query threads end, then the HTTP threads.  The store is
+ * closed by the caller after that.
+ */
+#include "server/server.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "server/http_server.h"
+#include "server/options.h"
+#include "server/routes.h"
+
+#include "base/duration.h"
+
+enum { DRAIN_MS = 25000 };
+
+static bool start_parts(struct server *server, struct error *err)
+{
+    const struct options *o = server->options;
+    server->queries = pool_new("query", (size_t)o->query_concurrency, (size_t)o->query_queue, err);
+    if (!server->queries)
+        return false;
+    struct http_options http = {
+        .listen = o->listen,
+        .threads = (unsigned)o->http_threads,
+        .connections_max = (unsigned)o->http_connections,
+        .idle_timeout_s = (unsigned)(o->http_idle_timeout_ns / NS_PER_SECOND),
+        .bodies_max = o->http_bodies_memory,
+        .answer_max = o->http_answer_size,
+    };
+    struct http_handler handler;
+    routes_handler(server, &handler);
+    server->http = http_server_start(&http, &handler, err);
+    return server->http != NULL;
+}
+
+struct server *server_start(const struct options *options, struct store *store, struct error *err)
+{
+    struct server *server = xcalloc(1, sizeof(*server));
+    server->options = options;
+    server->store = store;
+    server->started_ns = clock_now_ns(NULL);
+    server->started_monotonic_ns = clock_monotonic_ns();
+    options_for_query(options, &server->limits);
+    if (start_parts(server, err))
+        return server;
+    pool_free(server->queries);
+    free(server);
+    return NULL;
+}
+
+const char *server_address(const struct server *server)
+{
+    return http_server_address(server->http);
+}
+
+bool server_is_stopping(const struct server *server)
+{
+    return __atomic_load_n(&server->stopping, __ATOMIC_ACQUIRE);
+}
+
+bool server_stop(struct server *server)
+{
+    __atomic_store_n(&server->stopping, true, __ATOMIC_RELEASE);
+    bool clean = http_server_drain(server->http, DRAIN_MS);
+    pool_free(server->queries);
+    http_server_stop(server->http);
+    free(server);
+    return clean;
+}

@@ -1,0 +1,48 @@
+/*
+ * server.h - what all parts of the server share: one struct server per process.
+ *
+ * Built by server_start() in server.c from options and an open store; the API
+ * families get it with each call.  Everything in it is constant after the
+ * start but the counters and flags, which are atomic.
+ */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "base/compiler.h"
+#include "query/query.h"
+#include "server/counters.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct error;
+struct http_server;
+struct options;
+struct pool;
+struct store;
+
+struct server {
+    const struct options *options;
+    struct store *store;
+    struct http_server *http;
+    struct pool *queries; /* threads that run queries, with a bounded queue */
+    struct query_limits limits;
+    int64_t started_ns; /* time of day */
+    int64_t started_monotonic_ns;
+    bool stopping; /* atomic: /ready says 503 */
+    struct counters counters;
+};
+
+/* Start to serve `store`.  The caller keeps options and store until server_stop(). */
+struct server *server_start(const struct options *options, struct store *store, struct error *err)
+    MUST_CHECK;
+
+/* The address it listens on. */
+const char *server_address(const struct server *server);
+
+/* Answer what is running (25 s at most; false: some had to be canceled), end the threads, free. */
+bool server_stop(struct server *server);
+
+bool server_is_stopping(const struct server *server);
+
+#endif
