@@ -15,7 +15,9 @@
 #include <time.h>
 
 #pragma GCC poison strcpy strcat strncpy strncat strtok atoi atol atoll
-#undef alloca
+#undef alloca /* these three may be macros */
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison sprintf vsprintf gets gmtime localtime asctime ctime alloca
 #pragma GCC poison scanf sscanf fscanf setlocale
 

@@ -32,7 +32,7 @@ int64_t days_from_civil(int64_t year, int month, int day)
 struct civil_time civil_from_ns(int64_t ns)
 {
     int64_t days = floor_divide(ns, NS_PER_DAY);
-    int64_t ns_of_day = ns - days * NS_PER_DAY;
+    int64_t ns_of_day = ns % NS_PER_DAY + (ns % NS_PER_DAY < 0 ? NS_PER_DAY : 0);
 
     int64_t shifted = days + DAYS_FROM_YEAR_0;
     int64_t era = floor_divide(shifted, DAYS_PER_ERA);

@@ -64,8 +64,16 @@ bool error_prefix(struct error *err, const char *format, ...)
     va_start(arguments, format);
     int size = vsnprintf(err->message, sizeof(err->message), format, arguments);
     va_end(arguments);
-    if (size >= 0 && (size_t)size < sizeof(err->message))
-        snprintf(err->message + size, sizeof(err->message) - (size_t)size, ": %s", old);
+    if (size < 0 || (size_t)size >= sizeof(err->message) - 3)
+        return false; /* no room for more */
+    size_t used = (size_t)size;
+    memcpy(err->message + used, ": ", 2);
+    used += 2;
+    size_t rest = strlen(old);
+    if (rest > sizeof(err->message) - used - 1)
+        rest = sizeof(err->message) - used - 1;
+    memcpy(err->message + used, old, rest);
+    err->message[used + rest] = '\0';
     return false;
 }
 
