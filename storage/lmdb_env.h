@@ -1,0 +1,76 @@
+/*
+ * lmdb_env.h - an LMDB environment as this engine uses it: for partition*.c and catalog.c only.
+ *
+ * One file without a folder of its own, default sync (a commit is durable), a
+ * map that grows by doubling whenever a transaction finds it full.  Growing
+ * needs that no transaction is open, so every transaction holds `lock` shared
+ * and growing holds it alone; transactions therefore never nest in a thread,
+ * and reading ones are short.
+ */
+#ifndef STORAGE_LMDB_ENV_H
+#define STORAGE_LMDB_ENV_H
+
+#include "base/compiler.h"
+#include "base/slice.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+enum { LMDB_DATABASES_MAX = 8 };
+
+struct lmdb_env {
+    MDB_env *env;
+    char *path;
+    pthread_rwlock_t lock; /* shared: a transaction is open; exclusive: the map grows */
+    MDB_dbi databases[LMDB_DATABASES_MAX];
+};
+
+/* A test's hook: called before each named LMDB call that may fail; nonzero is its result. */
+extern int (*lmdb_fault)(const char *call);
+
+/*
+ * Open or (with `create`) make the file with its named databases, whose
+ * handles are in `databases` in the same order.
+ */
+struct lmdb_env *lmdb_env_open(const char *path, const char *const *names, size_t name_count,
+                               size_t map_size_min, bool create, struct error *err) MUST_CHECK;
+void lmdb_env_close(struct lmdb_env *e); /* NULL is fine */
+
+/* A short read transaction. */
+bool lmdb_read_begin(struct lmdb_env *e, MDB_txn **txn, struct error *err) MUST_CHECK;
+void lmdb_read_end(struct lmdb_env *e, MDB_txn *txn);
+
+/*
+ * Run `change` in a write transaction and commit it.  `change` returns 0, an
+ * LMDB error, or LMDB_STOP after filling `err`; anything but 0 aborts.  When the
+ * map is full it grows and `change` runs again from the start, so it must not
+ * alter anything but the transaction.
+ */
+enum { LMDB_STOP = -1 };
+typedef int lmdb_change(MDB_txn *txn, struct lmdb_env *e, void *context, struct error *err);
+bool lmdb_update(struct lmdb_env *e, lmdb_change *change, void *context, struct error *err)
+    MUST_CHECK;
+
+/* mdb_put behind the fault hook. */
+int lmdb_put(MDB_txn *txn, MDB_dbi dbi, struct slice key, struct slice value, unsigned flags);
+
+/* Fill `err` for an LMDB result; always false. */
+bool lmdb_failed(const struct lmdb_env *e, int rc, const char *what, struct error *err);
+
+static inline MDB_val lmdb_val(struct slice s)
+{
+    MDB_val v = {s.size, (void *)(uintptr_t)s.data};
+    return v;
+}
+
+static inline struct slice lmdb_slice(MDB_val v)
+{
+    return slice_of(v.mv_data, v.mv_size);
+}
+
+#endif
