@@ -112,9 +112,9 @@ struct chunk_ref {
     uint64_t group; /* time bucket and number of its group */
     uint32_t offset, size;
     uint32_t checksum;
-    uint32_t column; /* shared time column, 0: none */
+    uint32_t column;     /* shared time column, 0: none */
+    uint32_t times_size; /* of a time column inside the chunk */
     uint8_t kind, flags, unit;
-    uint16_t times_size; /* of a time column inside the chunk */
 };
 struct chunk_refs ARRAY_BODY(struct chunk_ref);
 

@@ -1,0 +1,199 @@
+/*
+ * partition_internal.h - what the files partition*.c share: the open day, its
+ * databases, and the forms of keys and values (docs/format-partition.md).
+ */
+#ifndef STORAGE_PARTITION_INTERNAL_H
+#define STORAGE_PARTITION_INTERNAL_H
+
+#include "base/hash.h"
+#include "base/table.h"
+#include "storage/lmdb_env.h"
+#include "storage/partition.h"
+
+enum {
+    DB_META,     /* "state": struct partition_state */
+    DB_SYMBOLS,  /* symbol number -> text */
+    DB_HASHES,   /* 32 bits of a symbol's hash, symbol number -> nothing */
+    DB_SERIES,   /* series number -> fingerprint, label pairs as symbol numbers */
+    DB_POSTINGS, /* name, value, first series number -> more series numbers */
+    DB_GROUPS,   /* bucket, group number -> struct group_summary */
+    DB_BLOCKS,   /* bucket, group number -> directory and chunks */
+    DB_COLUMNS,  /* column number -> a shared time column */
+    PARTITION_DATABASES
+};
+
+enum {
+    PARTITION_FORMAT = 1,
+    GROUP_SIZE_METRIC = 16 * 4096 - 16, /* a group fills overflow pages to their end */
+    GROUP_SIZE_LOG = 64 * 4096 - 16,
+    GROUP_HEAD_SIZE = 16,
+    POSTINGS_PIECE_MAX = 1800, /* bytes; fits a leaf page twice */
+    FINGERPRINT_SIZE = 16,
+    READ_TIME_MAX_NS = 20 * 1000 * 1000 /* a long read lets go of its transaction after this */
+};
+
+/* Counts of a day, in the meta database and in memory. */
+struct partition_state {
+    uint32_t series, symbols, groups, columns;
+    uint64_t chunks, lsn_max;
+};
+
+/* What is known of a group without reading it. */
+struct group_summary {
+    uint64_t key; /* bucket << 32 | number */
+    uint32_t series_min, series_max;
+    int64_t first_ns, last_ns;
+    uint64_t lsn_max;
+    uint32_t chunks, size;
+};
+
+/*
+ * The day's index in memory, for the sealer and for replay: which label set
+ * has which number, and what is sealed of it.
+ */
+struct series_entry {
+    struct hash128 fingerprint;
+    uint64_t check; /* labels_hash(): seeded, so that nobody can make two sets collide in both */
+};
+
+struct series_sealed {
+    uint64_t lsn[2];
+    int64_t last_ns;
+};
+
+struct day_index {
+    struct arena *arena;         /* the symbols' bytes */
+    ARRAY(struct slice) symbols; /* by number */
+    struct table symbol_table;
+    ARRAY(struct series_entry) series;
+    struct table series_table;
+    ARRAY(struct series_sealed) sealed; /* empty until it is asked for */
+    bool sealed_loaded;
+};
+
+struct partition {
+    struct partitions *set;
+    char tenant[TENANT_NAME_MAX + 1];
+    enum store_kind kind;
+    int32_t day;
+    uint32_t generation;
+    struct lmdb_env *env;
+
+    /* Guarded by the set's lock. */
+    struct partition *next; /* newest use first */
+    uint32_t references;
+    bool named; /* the catalog has its row */
+    bool dead;  /* deleted: close at the last release */
+
+    pthread_mutex_t index_lock;
+    struct day_index *index; /* guarded by index_lock; NULL until it is needed */
+
+    pthread_rwlock_t state_lock; /* guards the two below; the sealer alone writes them */
+    struct partition_state state;
+    ARRAY(struct group_summary) groups;
+};
+
+/* The path of a day's file (or, with generation 0, of its folder). */
+bool partition_path(const struct partitions *set, struct slice tenant, enum store_kind kind,
+                    int32_t day, uint32_t generation, char *path, size_t size, struct error *err)
+    MUST_CHECK;
+
+/*
+ * For the sealer: the day, whether the catalog names it or not (an unnamed
+ * file is made afresh).  partition_name() writes the row.
+ */
+struct partition *partition_acquire_for_seal(struct partitions *set, const struct partition_id *id,
+                                             struct error *err) MUST_CHECK;
+bool partition_name(struct partition *p, struct error *err) MUST_CHECK;
+
+/* ---- forms (partition_format.c) ----------------------------------------- */
+
+/* The hash under which a symbol is found. */
+uint32_t partition_symbol_hash(struct slice text);
+
+struct slice key_u32(char key[4], uint32_t a);
+struct slice key_u64(char key[8], uint32_t a, uint32_t b);
+struct slice key_postings(char key[12], uint32_t name, uint32_t value, uint32_t first);
+
+void state_put(char out[40], const struct partition_state *s);
+bool state_get(struct slice in, struct partition_state *s);
+enum { STATE_SIZE = 40, SUMMARY_SIZE = 48 };
+void summary_put(char out[SUMMARY_SIZE], const struct group_summary *s);
+bool summary_get(struct slice key, struct slice value, struct group_summary *s);
+
+/* A series record: fingerprint, number of labels, pairs. */
+struct label_pair {
+    uint32_t name, value;
+};
+enum { SERIES_LABELS_MAX = 4096 };
+void series_put(struct hash128 fingerprint, const struct label_pair *pairs, size_t count,
+                struct buffer *out);
+/* Fills up to SERIES_LABELS_MAX pairs. */
+bool series_get(struct slice in, struct hash128 *fingerprint, struct label_pair *pairs,
+                size_t *count);
+
+/* A piece of postings: checksum, then differences; `numbers` ascend and the first is in the key. */
+size_t postings_put(const uint32_t *numbers, size_t count, struct buffer *out);
+bool postings_get(uint32_t first, struct slice in, struct series_numbers *numbers);
+
+/*
+ * A group: head (magic, checksum of head and directory, directory size, number of
+ * chunks), a directory row per chunk, then the chunks' bytes.
+ */
+struct directory_row {
+    int64_t first_units, span_units;
+    struct chunk_ref ref;
+};
+void group_put(const struct chunk_ref *refs, size_t count, const struct slice *bodies,
+               struct buffer *out);
+/* A reader of rows in order. */
+struct group_reader {
+    struct slice group;
+    const uint8_t *at, *end;
+    uint32_t left;
+    uint32_t offset;
+    uint64_t key;
+    struct directory_row row;
+};
+bool group_open(struct slice group, uint64_t key, struct group_reader *g);
+bool group_next(struct group_reader *g, struct chunk_ref *ref); /* false: at the end or malformed */
+bool group_is_sound(const struct group_reader *g);              /* after the last group_next */
+
+/* ---- the index in memory (partition_index.c); the caller holds index_lock -- */
+
+bool index_load(struct partition *p, struct error *err) MUST_CHECK;
+bool index_load_sealed(struct partition *p, struct error *err) MUST_CHECK;
+void index_free(struct day_index *index);
+/* Numbers, or TABLE_NONE. */
+uint32_t index_symbol(const struct day_index *index, struct slice text);
+uint32_t index_series(const struct day_index *index, const struct series_entry *entry);
+uint32_t index_add_symbol(struct day_index *index, struct slice text);
+uint32_t index_add_series(struct day_index *index, const struct series_entry *entry);
+struct series_entry series_entry_of(struct labels labels);
+void sealed_note(struct day_index *index, const struct chunk_ref *ref);
+
+/* ---- reading (partition_read.c) ------------------------------------------ */
+
+/* A read that may be long: it lets go of its transaction now and then. */
+struct reading {
+    struct partition *p;
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    int database;
+    int64_t started_ns;
+    const bool *cancel;
+};
+bool reading_begin(struct reading *r, struct partition *p, int database, const bool *cancel,
+                   struct error *err) MUST_CHECK;
+void reading_end(struct reading *r);
+/*
+ * Give others a chance after READ_TIME_MAX_NS: the cursor is a new one then
+ * (`*renewed`) and must be set again.  Also notices `cancel`.
+ */
+bool reading_pause(struct reading *r, bool *renewed, struct error *err) MUST_CHECK;
+bool reading_corrupt(const struct reading *r, const char *what, struct error *err);
+/* The value of a key in any database; NULL data when there is none. */
+bool reading_get(struct reading *r, int database, struct slice key, struct slice *value,
+                 struct error *err) MUST_CHECK;
+
+#endif
