@@ -351,7 +351,7 @@ static void notice_connection(void *context, struct MHD_Connection *connection, 
     }
 }
 
-static void log_library(void *context, const char *format, va_list arguments)
+static void PRINTF_LIKE(2, 0) log_library(void *context, const char *format, va_list arguments)
 {
     struct http_server *s = context;
     char text[512];
