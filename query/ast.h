@@ -104,6 +104,7 @@ enum at_kind { AT_NONE, AT_TIME, AT_START, AT_END };
 
 /* offset and @ of a selector or subquery. */
 struct time_shift {
+    bool has_offset;
     int64_t offset_ns; /* the window moves back by it */
     enum at_kind at;
     int64_t at_ns;
@@ -114,7 +115,8 @@ enum leaf_kind { LEAF_METRIC, LEAF_LOG };
 
 struct selector {
     enum leaf_kind leaf;
-    struct slice name;        /* the metric name written before or first in the braces, or empty */
+    struct slice name;        /* the metric name written before the braces, or empty */
+    bool quoted_name;         /* {"name"} was written */
     struct matcher *matchers; /* all of them, the name's included */
     size_t matcher_count;
     bool ranged;
@@ -173,6 +175,7 @@ struct node {
     enum node_kind kind;
     enum value_type type;
     uint32_t start, end; /* byte offsets in the text */
+    uint32_t height;     /* levels below and including this one */
     bool invariant;      /* has the same value at every step: evaluated once (plan.c) */
     const struct dialect *dialect;
     union {

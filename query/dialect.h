@@ -29,7 +29,9 @@ struct dialect {
     bool go_durations;          /* 1.5h, 10us beside Prometheus' 1d2h */
     bool byte_sizes;            /* 5KB is a token */
     bool flags;                 /* --strict is a token */
-    bool keywords_any_case;     /* BY, Offset; NaN and Inf too */
+    bool keywords_any_case;     /* BY, Offset */
+    bool named_numbers;         /* Inf and NaN are numbers */
+    bool quoted_names;          /* label and metric names may be written as strings */
     bool durations_are_numbers; /* 5m stands for 300 */
 
     /* -- grammar -- */
@@ -55,6 +57,8 @@ struct dialect {
     /* "1:5: parse error: " or "parse error at line 1, col 5: syntax error: " goes before a message.
      */
     void (*parse_error_prefix)(struct error *err, int line, int column);
+
+    const char *empty_selector_text; /* when every matcher of a selector matches "" */
 
     /* -- meaning -- */
     bool lookback;             /* instant selectors see the last sample within the lookback */

@@ -56,11 +56,23 @@ struct column {
 struct columns {
     struct column *items;
     size_t count, capacity;
+    int64_t held; /* samples in them, for columns_release() */
 };
 
-/* What takes batches.  Embed it and get your own struct back by a cast of `self`. */
+/* Some columns on their way.  What is made for them may lie in `arena`, which dies with the batch.
+ */
+struct column_batch {
+    struct column *items;
+    size_t count;
+    struct arena *arena;
+};
+
+/*
+ * What takes batches.  Embed it and get your own struct back by a cast of `self`.  It may
+ * change the columns in place before it hands them on.
+ */
 struct sink {
-    bool (*take)(struct sink *self, struct column *columns, size_t count, struct error *err);
+    bool (*take)(struct sink *self, struct column_batch *batch, struct error *err);
 };
 
 struct evaluation {
@@ -75,7 +87,7 @@ struct evaluation {
     int64_t deadline_ns;   /* clock_monotonic_ns() */
     uint64_t samples_held; /* against limits.samples_max */
     uint32_t until_check;  /* samples until the next look at cancel and deadline */
-    uint32_t depth;
+    size_t memory_used;    /* by arenas beside `arena`, when they were made */
 };
 
 /* ---- evaluating ---------------------------------------------------------- */
@@ -117,6 +129,16 @@ bool column_copy(struct column *out, const struct column *column, size_t steps,
                  struct arena *arena);
 bool columns_push(struct columns *columns, struct column column, struct arena *arena);
 bool column_is_empty(const struct column *column, size_t steps);
+
+/* The samples of collected columns are no longer in memory (the arena is about to be freed). */
+void columns_release(struct evaluation *ev, struct columns *columns);
+
+/* Push columns that are all there into a sink, at most BATCH_SERIES at a time. */
+bool columns_emit(struct evaluation *ev, struct columns *columns, struct sink *sink,
+                  struct error *err) MUST_CHECK;
+
+/* A result loses its name now, or at the query's end (delayed name removal). */
+bool column_drop_name(const struct evaluation *ev, struct column *column, struct arena *arena);
 
 /*
  * Unite columns with equal labels, where no step has two of them; otherwise
@@ -172,14 +194,14 @@ struct window_run {
  */
 struct window_call {
     struct evaluation *ev;
-    const struct node *node; /* the NODE_CALL, for annotations */
-    struct grid grid;        /* already shifted */
+    const struct node *node;     /* the NODE_CALL */
+    const struct node *argument; /* its range argument: where annotations point to */
+    const struct grid *caller;   /* the evaluation times */
+    struct grid grid;            /* the windows' ends: shifted by offset and @ */
     int64_t range_ns;
     const double *const *parameters;
     struct labels labels; /* of the series, for annotations */
-    struct arena *arena;  /* scratch: dies after this series */
-    bool counter;         /* shared kernels read what their function needs */
-    bool per_second;
+    struct arena *arena;  /* scratch: dies with the batch */
 };
 
 /* The samples of window `step`: [*from, *to) in the run; both only move forward. */

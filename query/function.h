@@ -42,12 +42,13 @@ struct function {
     enum value_type result;
     enum value_type parameters[FUNCTION_PARAMETERS_MAX];
     uint8_t parameter_count; /* listed above */
-    int8_t variadic; /* 0: exactly these; n > 0: the last n are optional; -1: the last repeats from
-                        0 times on */
+    int8_t variadic; /* 0: exactly these; else the last one may be left out, and may be given
+                        `variadic` times (-1: any number of times) */
     bool experimental;
     bool missing;      /* known to the language, not built yet: refused when it is used */
     bool keeps_name;   /* does not drop __name__ */
     bool varies;       /* depends on the step even without a selector: time(), hour() */
+    bool grouping;     /* FUNCTION_LOG: by and without may follow */
     int log_operation; /* FUNCTION_LOG: the log side's own numbering */
 
     /*

@@ -67,7 +67,9 @@ bool parser_expect(struct parser *p, enum token_kind kind, const char *where, st
 /* "unexpected X in `where`, expected `expected`" at the current token; returns NULL. */
 void *parser_unexpected(const struct parser *p, const char *where, const char *expected,
                         struct error *err);
-/* A message of one's own at a byte offset; returns NULL. */
+/* A message of one's own at a byte offset; returns NULL, or false. */
+bool parser_refuse(const struct parser *p, uint32_t at, struct error *err, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 void *parser_fail(const struct parser *p, uint32_t at, struct error *err, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
@@ -93,6 +95,12 @@ bool parser_string(struct parser *p, struct slice *value, struct error *err) MUS
 bool parser_matchers(struct parser *p, struct selector *selector, bool any, struct error *err)
     MUST_CHECK;
 
+/*
+ * What may follow any operand: "[" range "]" or a subquery, offset, @, anchored, smoothed.
+ * Returns `node`, or a new NODE_SUBQUERY around it.
+ */
+struct node *parser_suffixes(struct parser *p, struct node *node, struct error *err) MUST_CHECK;
+
 /* "[" range "]" (a duration, or a number or expression where the dialect has them). */
 bool parser_range(struct parser *p, struct selector *selector, struct error *err) MUST_CHECK;
 
@@ -103,8 +111,8 @@ bool parser_shift(struct parser *p, struct time_shift *shift, struct error *err)
 bool parser_grouping(struct parser *p, struct grouping *grouping, struct error *err) MUST_CHECK;
 
 /*
- * A metric selector, whichever the dialect: name and/or braces, range, @, offset
- * (parse_selector.c).  A dialect's own parse_selector calls it for foreign leaves.
+ * A metric selector, whichever the dialect: name and/or braces (parse_selector.c); range, @ and
+ * offset follow by parser_suffixes().  A dialect's own parse_selector calls it for foreign leaves.
  */
 struct node *parser_metric_selector(struct parser *p, struct error *err) MUST_CHECK;
 
