@@ -65,7 +65,10 @@ bool time_from_loki(struct slice text, int64_t *ns)
         return true;
     }
     if (slice_parse_i64(text, &integer)) {
-        *ns = text.size <= 10 ? integer * NS_PER_SECOND : integer;
+        if (text.size > 10)
+            *ns = integer;
+        else if (__builtin_mul_overflow(integer, NS_PER_SECOND, ns))
+            *ns = integer < 0 ? INT64_MIN : INT64_MAX;
         return true;
     }
     return time_is_extreme(text, ns) || time_parse_rfc3339(text, ns);

@@ -62,6 +62,7 @@ static void loki_times_go_by_their_length(void **state)
 {
     (void)state;
     assert_int_equal(loki("4000000000"), INT64_C(4000000000) * NS_PER_SECOND);
+    assert_int_equal(loki("9999999999"), INT64_MAX);
     assert_int_equal(loki("14357814301"), INT64_C(14357814301));
     assert_int_equal(loki("1435781430781000001"), INT64_C(1435781430781000001));
     assert_int_equal(loki("1435781430.781"), INT64_C(1435781430781000000));
