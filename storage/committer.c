@@ -1,0 +1,454 @@
+/*
+ * committer.c - group commit (see committer.h).
+ *
+ * For each group: leave out repeats, define series that the segment does not
+ * know yet, put everything into one buffer, write it, sync it, then apply the
+ * batches in log order and answer them.  When writing fails nothing was applied,
+ * and what was noted (LSNs, which series the segment defines) is taken back.
+ */
+#include "storage/committer.h"
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "storage/batch_internal.h"
+#include "storage/crash_point.h"
+#include "storage/sealer.h"
+#include "storage/store_internal.h"
+#include "storage/wal_record.h"
+
+enum {
+    GROUP_SIZE_AIM = 8 * 1024 * 1024,
+    GROUP_RECORDS_MAX = 1 << 20,
+    FROZEN_BYTES_WAKE = 8 * 1024 * 1024,
+    BUFFER_KEPT = 16 * 1024 * 1024
+};
+
+struct committer {
+    struct store *store;
+    pthread_t thread;
+    bool started;
+
+    pthread_mutex_t lock; /* guards the queue and the state */
+    pthread_cond_t wake;
+    struct batch *first, *last;
+    bool stopping, abandoned;
+    bool full;          /* the disk was full at the last try */
+    bool failed;        /* for good */
+    int64_t retry_ns;   /* monotonic: when to try again after `full` */
+    struct error cause; /* of full or failed */
+
+    /* of the thread alone */
+    struct buffer bytes;
+    uint64_t records;           /* in `bytes` */
+    struct series_list defined; /* by this group */
+    ARRAY(struct label) labels; /* scratch */
+};
+
+/* ---- the queue --------------------------------------------------------- */
+
+static bool writable_locked(const struct committer *c, struct error *err)
+{
+    if (c->stopping)
+        return error_set(err, ERR_UNAVAILABLE, "the store is closing");
+    if (c->failed || (c->full && clock_monotonic_ns() < c->retry_ns))
+        return error_set(err, ERR_UNAVAILABLE, "no writes are taken: %s", c->cause.message);
+    return true;
+}
+
+bool committer_writable(struct committer *c, struct error *err)
+{
+    pthread_mutex_lock(&c->lock);
+    bool ok = writable_locked(c, err);
+    pthread_mutex_unlock(&c->lock);
+    return ok;
+}
+
+bool committer_enqueue(struct committer *c, struct batch *batch, struct error *err)
+{
+    batch->queue_next = NULL;
+    pthread_mutex_lock(&c->lock);
+    bool ok = writable_locked(c, err);
+    if (ok) {
+        if (c->last)
+            c->last->queue_next = batch;
+        else
+            c->first = batch;
+        c->last = batch;
+        pthread_cond_signal(&c->wake);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return ok;
+}
+
+/* Everything that waits, up to a size; NULL when the thread must end. */
+static struct batch *take_group(struct committer *c)
+{
+    pthread_mutex_lock(&c->lock);
+    while (c->first == NULL && !c->stopping)
+        pthread_cond_wait(&c->wake, &c->lock);
+    struct batch *first = c->first;
+    struct batch *batch = first;
+    size_t size = 0;
+    while (batch) {
+        size += batch->body.size + batch->head_bytes.size;
+        struct batch *next = batch->queue_next;
+        if (next == NULL || size >= GROUP_SIZE_AIM) {
+            batch->queue_next = NULL;
+            c->first = next;
+            if (next == NULL)
+                c->last = NULL;
+            break;
+        }
+        batch = next;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return first;
+}
+
+/* ---- encoding ---------------------------------------------------------- */
+
+static uint64_t next_lsn(const struct committer *c)
+{
+    return wal_next_lsn(c->store->wal) + c->records;
+}
+
+static size_t record_begin(struct committer *c, enum wal_type type, uint32_t in_group)
+{
+    size_t start = wal_record_begin(&c->bytes, next_lsn(c), type, in_group);
+    c->records++;
+    return start;
+}
+
+/* What every segment starts with: see docs/format-wal.md. */
+static bool roll(struct committer *c, struct error *err)
+{
+    struct store *store = c->store;
+    buffer_clear(&c->bytes);
+    c->records = 0;
+    size_t start = record_begin(c, WAL_PRODUCERS, 0);
+    producers_write(store->producers, &c->bytes);
+    wal_record_end(&c->bytes, start);
+    for (size_t i = 0;; i++) {
+        size_t before = c->bytes.size;
+        start = record_begin(c, WAL_METADATA, (uint32_t)c->records);
+        if (!metadata_write(store->metadata, i, &c->bytes)) {
+            buffer_truncate(&c->bytes, before);
+            c->records--;
+            break;
+        }
+        wal_record_end(&c->bytes, start);
+    }
+    bool ok = buffer_check(&c->bytes, "the start of a log segment", err) &&
+              wal_roll(store->wal, buffer_slice(&c->bytes), c->records, err);
+    buffer_clear(&c->bytes);
+    c->records = 0;
+    return ok;
+}
+
+/* Needs the head's lock: labels are read from its tables. */
+static void write_definition(struct committer *c, const struct head *head,
+                             const struct series *series)
+{
+    array_reserve(&c->labels, series->pair_count);
+    struct wal_series definition = {series->id, series->last_ns != INT64_MIN, series->last_ns,
+                                    series->last_bits};
+    wal_series_write(&c->bytes, &definition, head_labels(head, series, c->labels.items));
+}
+
+/* A series record for those of the batch's series that the segment does not know yet. */
+static void define_series(struct committer *c, struct batch *batch)
+{
+    uint32_t segment = (uint32_t)wal_segment_number(c->store->wal);
+    size_t first = c->defined.count;
+    for (size_t i = 0; i < batch->table.count; i++) {
+        struct series *series = batch->table.items[i];
+        if (series->defined_in == segment)
+            continue;
+        series->defined_in = segment;
+        array_push(&c->defined, series);
+    }
+    if (c->defined.count == first)
+        return;
+    struct head *head = batch->head;
+    size_t start = record_begin(c, WAL_SERIES, (uint32_t)c->records);
+    buffer_put_sized(&c->bytes, slice_from_text(head->tenant));
+    buffer_put8(&c->bytes, (uint8_t)head->kind);
+    buffer_put_varint(&c->bytes, c->defined.count - first);
+    pthread_mutex_lock(&head->lock);
+    for (size_t i = first; i < c->defined.count; i++)
+        write_definition(c, head, c->defined.items[i]);
+    pthread_mutex_unlock(&head->lock);
+    wal_record_end(&c->bytes, start);
+}
+
+static struct batch_id id_of(const struct batch *batch)
+{
+    return (struct batch_id){slice_from_text(batch->head->tenant), batch->head->kind,
+                             slice_of(batch->producer, batch->producer_size), batch->epoch,
+                             batch->sequence};
+}
+
+static bool same_id(const struct batch *a, const struct batch *b)
+{
+    return a->has_producer && b->has_producer && a->head == b->head && a->epoch == b->epoch &&
+           a->sequence == b->sequence &&
+           slice_equal(slice_of(a->producer, a->producer_size),
+                       slice_of(b->producer, b->producer_size));
+}
+
+static bool is_repeated(const struct committer *c, const struct batch *group,
+                        const struct batch *batch)
+{
+    if (!batch->has_producer)
+        return false;
+    struct batch_id id = id_of(batch);
+    if (producers_knows(c->store->producers, &id))
+        return true;
+    for (const struct batch *other = group; other != batch; other = other->queue_next) {
+        if (same_id(other, batch))
+            return true;
+    }
+    return false;
+}
+
+static void encode_batch(struct committer *c, struct batch *batch)
+{
+    define_series(c, batch);
+    batch->lsn = next_lsn(c);
+    enum wal_type type = batch->head->kind == STORE_METRIC ? WAL_SAMPLES : WAL_ENTRIES;
+    size_t start = record_begin(c, type, (uint32_t)c->records);
+    buffer_append_slice(&c->bytes, buffer_slice(&batch->head_bytes));
+    buffer_append_slice(&c->bytes, buffer_slice(&batch->body));
+    wal_record_end(&c->bytes, start);
+}
+
+static void encode_group(struct committer *c, struct batch *group)
+{
+    buffer_clear(&c->bytes);
+    c->records = 0;
+    c->defined.count = 0;
+    for (struct batch *batch = group; batch; batch = batch->queue_next) {
+        batch->repeated = is_repeated(c, group, batch);
+        if (!batch->repeated)
+            encode_batch(c, batch);
+    }
+}
+
+/* ---- applying and answering -------------------------------------------- */
+
+static void count_result(struct store *store, const struct batch *batch,
+                         const struct apply_result *applied)
+{
+    struct store_counters *counters = &store->counters;
+    if (batch->head->kind == STORE_METRIC)
+        store_count(&counters->samples_appended, applied->stored);
+    else
+        store_count(&counters->entries_appended, applied->stored);
+    store_count(&counters->line_bytes_appended, applied->line_bytes);
+    for (int i = 0; i < REFUSED_REASONS; i++) {
+        if (applied->refused[i] > 0)
+            store_count(&counters->refused[batch->head->kind][i], applied->refused[i]);
+    }
+}
+
+static void apply_batch(struct committer *c, struct batch *batch, struct batch_result *result)
+{
+    struct store *store = c->store;
+    struct apply_result applied = {0};
+    struct apply_batch apply = {.body = buffer_slice(&batch->body),
+                                .table = batch->table.items,
+                                .table_count = batch->table.count,
+                                .lsn = batch->lsn,
+                                .now_s = store_now_s(),
+                                .window_ns = store->options.out_of_order_ns[batch->head->kind]};
+    bool ok = head_apply(batch->head, &apply, &applied);
+    if (!ok) /* our own encoder wrote it */
+        abort();
+    if (batch->has_producer) {
+        struct batch_id id = id_of(batch);
+        producers_add(store->producers, &id);
+    }
+    __atomic_add_fetch(&store->head_memory, (uint64_t)applied.memory, __ATOMIC_RELAXED);
+    if (applied.frozen_bytes > FROZEN_BYTES_WAKE)
+        sealer_wake(store->sealer);
+    count_result(store, batch, &applied);
+    result->lsn = batch->lsn;
+    result->stored = applied.stored;
+    memcpy(result->refused, applied.refused, sizeof(result->refused));
+    result->shown = applied.shown;
+    for (size_t i = 0; i < applied.shown; i++) {
+        result->first[i].reason = applied.first[i].reason;
+        result->first[i].series = applied.first[i].series;
+        result->first[i].time_ns = applied.first[i].time_ns;
+        result->first[i].bound_ns = applied.first[i].bound_ns;
+    }
+}
+
+static void apply_metadata(struct committer *c, const struct batch *batch)
+{
+    if (batch->metadata_count == 0)
+        return;
+    struct buffer list;
+    buffer_init(&list, SIZE_MAX / 2);
+    buffer_put_varint(&list, batch->metadata_count);
+    buffer_append_slice(&list, buffer_slice(&batch->metadata));
+    if (!metadata_apply(c->store->metadata, slice_from_text(batch->head->tenant),
+                        buffer_slice(&list)))
+        abort();
+    buffer_done(&list);
+}
+
+static void answer(struct batch *batch, struct batch_result *result)
+{
+    for (int i = 0; i < REFUSED_REASONS; i++)
+        result->refused[i] += batch->refused[i];
+    batch->done(batch->context, batch, result);
+    batch_free(batch);
+}
+
+static void apply_group(struct committer *c, struct batch *group)
+{
+    for (struct batch *batch = group; batch;) {
+        struct batch *next = batch->queue_next;
+        struct batch_result result = {0};
+        if (batch->repeated) {
+            result.repeated = true;
+            store_count(&c->store->counters.batches_repeated, 1);
+        } else {
+            __atomic_store_n(&c->store->applied_lsn, batch->lsn - 1, __ATOMIC_RELEASE);
+            apply_batch(c, batch, &result);
+            apply_metadata(c, batch);
+        }
+        crash_point("wal.acknowledged");
+        answer(batch, &result);
+        batch = next;
+    }
+    __atomic_store_n(&c->store->applied_lsn, wal_next_lsn(c->store->wal) - 1, __ATOMIC_RELEASE);
+}
+
+static void refuse_group(struct committer *c, struct batch *group, const struct error *cause)
+{
+    for (size_t i = 0; i < c->defined.count; i++)
+        c->defined.items[i]->defined_in = 0;
+    struct error err = *cause;
+    err.code = ERR_UNAVAILABLE; /* for the sender it is temporary either way */
+    for (struct batch *batch = group; batch;) {
+        struct batch *next = batch->queue_next;
+        struct batch_result result = {.error = &err};
+        answer(batch, &result);
+        batch = next;
+    }
+}
+
+static void note_outcome(struct committer *c, bool ok, const struct error *err)
+{
+    pthread_mutex_lock(&c->lock);
+    c->failed = c->failed || wal_failed(c->store->wal);
+    c->full = !ok;
+    if (!ok) {
+        c->cause = *err;
+        c->retry_ns = clock_monotonic_ns() + NS_PER_SECOND;
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void commit_group(struct committer *c, struct batch *group)
+{
+    struct error err = {0};
+    crash_point("wal.group_taken");
+    encode_group(c, group);
+    if (wal_is_full(c->store->wal, c->bytes.size) && c->records > 0) {
+        /* The next segment knows none of the series: encode again for it. */
+        for (size_t i = 0; i < c->defined.count; i++)
+            c->defined.items[i]->defined_in = 0;
+        c->defined.count = 0;
+        if (!roll(c, &err)) {
+            note_outcome(c, false, &err);
+            refuse_group(c, group, &err);
+            return;
+        }
+        encode_group(c, group);
+    }
+    bool ok = buffer_check(&c->bytes, "a group of batches", &err) &&
+              (c->records == 0 ||
+               wal_append(c->store->wal, buffer_slice(&c->bytes), c->records, &err));
+    note_outcome(c, ok, &err);
+    if (ok)
+        apply_group(c, group);
+    else
+        refuse_group(c, group, &err);
+    if (c->bytes.capacity > BUFFER_KEPT) {
+        buffer_done(&c->bytes);
+        buffer_init(&c->bytes, UINT32_MAX);
+    }
+}
+
+static void *run(void *context)
+{
+    struct committer *c = context;
+    for (struct batch *group; (group = take_group(c)) != NULL;) {
+        if (__atomic_load_n(&c->abandoned, __ATOMIC_ACQUIRE)) {
+            struct error err = {0};
+            error_set(&err, ERR_UNAVAILABLE, "the store was abandoned");
+            c->defined.count = 0;
+            refuse_group(c, group, &err);
+        } else {
+            commit_group(c, group);
+        }
+    }
+    return NULL;
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+struct committer *committer_start(struct store *store, struct error *err)
+{
+    struct committer *c = xcalloc(1, sizeof(*c));
+    c->store = store;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->wake, NULL);
+    buffer_init(&c->bytes, UINT32_MAX);
+    if (!roll(c, err)) {
+        committer_free(c);
+        return NULL;
+    }
+    int failed = pthread_create(&c->thread, NULL, run, c);
+    if (failed != 0) {
+        committer_free(c);
+        return error_null(err, ERR_IO, "starting the log's thread: %s", strerror(failed));
+    }
+    c->started = true;
+    pthread_setname_np(c->thread, "wal");
+    return c;
+}
+
+void committer_stop(struct committer *c, bool abandon)
+{
+    if (c == NULL || !c->started)
+        return;
+    __atomic_store_n(&c->abandoned, abandon, __ATOMIC_RELEASE);
+    pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    pthread_cond_broadcast(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+    pthread_join(c->thread, NULL);
+    c->started = false;
+}
+
+void committer_free(struct committer *c)
+{
+    if (c == NULL)
+        return;
+    committer_stop(c, true);
+    buffer_done(&c->bytes);
+    array_done(&c->defined);
+    array_done(&c->labels);
+    pthread_mutex_destroy(&c->lock);
+    pthread_cond_destroy(&c->wake);
+    free(c);
+}
+
+bool committer_roll(struct committer *c, struct error *err)
+{
+    return roll(c, err);
+}

@@ -1,0 +1,291 @@
+/*
+ * cursor.c - selecting series in head and partitions (see cursor_internal.h for
+ * why the two together are consistent).
+ *
+ * Order: plan on the head's index (locked), run matchers (not locked), copy the
+ * head's data (locked), then list each day's partition.  Series of the same
+ * labels become one; all are sorted by labels.
+ */
+#include "storage/cursor_internal.h"
+
+#include "base/table.h"
+#include "storage/postings.h"
+
+/* ---- the head ---------------------------------------------------------- */
+
+static bool overlaps(const struct cursor *cursor, int64_t first_ns, int64_t last_ns)
+{
+    return last_ns >= cursor->request.start_ns && first_ns <= cursor->request.end_ns;
+}
+
+static void snapshot_pieces(struct cursor *cursor, const struct head_chunk *chunk, bool frozen)
+{
+    for (struct log_piece *piece = chunk->pieces; piece; piece = piece->next) {
+        if (!overlaps(cursor, piece->first_ns, piece->last_ns))
+            continue;
+        bool grows = !frozen && piece->next == NULL;
+        struct snapshot snapshot = {.piece = grows ? log_piece_copy(piece) : log_piece_ref(piece),
+                                    .lsn = chunk->last_lsn,
+                                    .side = chunk->side};
+        if (grows)
+            cursor->snapshot_bytes += piece->size;
+        array_push(&cursor->snapshots, snapshot);
+    }
+}
+
+static void snapshot_chunk(struct cursor *cursor, struct head_chunk *chunk, bool frozen)
+{
+    if (chunk == NULL || !overlaps(cursor, chunk->first_ns, chunk->last_ns))
+        return;
+    if (chunk->log) {
+        snapshot_pieces(cursor, chunk, frozen);
+        return;
+    }
+    struct snapshot snapshot = {.chunk = head_chunk_snapshot(chunk, frozen),
+                                .lsn = chunk->last_lsn,
+                                .side = chunk->side};
+    if (!frozen)
+        cursor->snapshot_bytes += chunk->size + sizeof(*chunk);
+    array_push(&cursor->snapshots, snapshot);
+}
+
+/* Copy what the series has in the range; false: nothing.  Needs the head's lock. */
+static bool snapshot_series(struct cursor *cursor, const struct head *head,
+                            const struct series *series)
+{
+    struct cursor_series found = {.snapshot_first = cursor->snapshots.count,
+                                  .range_first = UINT32_MAX};
+    for (struct head_chunk *chunk = series->frozen; chunk; chunk = chunk->next)
+        snapshot_chunk(cursor, chunk, true);
+    snapshot_chunk(cursor, series->open, false);
+    snapshot_chunk(cursor, series->side, false);
+    found.snapshot_count = cursor->snapshots.count - found.snapshot_first;
+    if (found.snapshot_count == 0)
+        return false;
+    struct label *items = arena_calloc(cursor->arena, series->pair_count, sizeof(*items));
+    if (items)
+        found.labels = head_labels(head, series, items);
+    array_push(&cursor->series, found);
+    return true;
+}
+
+static bool check_limits(const struct cursor *cursor, struct error *err)
+{
+    size_t limit = cursor->request.series_max;
+    if (limit > 0 && cursor->series.count > limit)
+        return error_set(err, ERR_LIMIT, "the selector matches more than %zu series, the limit",
+                         limit);
+    size_t used = arena_used(cursor->arena) + cursor->snapshot_bytes;
+    if (arena_exhausted(cursor->arena) || used > cursor->memory_max)
+        return error_set(err, ERR_LIMIT, "the selected series need more than %zu bytes, the limit",
+                         cursor->memory_max);
+    return cursor_goes_on(cursor, err);
+}
+
+static bool select_head(struct cursor *cursor, struct head *head, struct error *err)
+{
+    const struct cursor_request *request = &cursor->request;
+    struct id_list ids = {0};
+    pthread_mutex_lock(&head->lock);
+    struct postings_plan *plan =
+        postings_plan_new(&head->postings, request->matchers, request->matcher_count,
+                          (uint32_t)head->series.count);
+    pthread_mutex_unlock(&head->lock);
+    bool ok = postings_decide(plan, err);
+    if (ok) {
+        pthread_mutex_lock(&head->lock);
+        if (head->applied_lsn > cursor->view_lsn)
+            cursor->view_lsn = head->applied_lsn;
+        postings_select(&head->postings, plan, &ids);
+        for (size_t i = 0; ok && i < ids.count; i++) {
+            const struct series *series = head->series.items[ids.items[i]];
+            if (series)
+                snapshot_series(cursor, head, series);
+            if (i % CANCEL_STEP == CANCEL_STEP - 1)
+                ok = check_limits(cursor, err);
+        }
+        pthread_mutex_unlock(&head->lock);
+    }
+    postings_plan_free(plan);
+    array_done(&ids);
+    return ok && check_limits(cursor, err);
+}
+
+/* ---- partitions -------------------------------------------------------- */
+
+struct merging {
+    struct cursor *cursor;
+    struct table table; /* labels to index in cursor->series */
+    bool filled;
+};
+
+static bool labels_same(const void *items, uint32_t index, const void *key)
+{
+    const struct cursor *cursor = items;
+    return labels_equal(cursor->series.items[index].labels, *(const struct labels *)key);
+}
+
+/* The cursor's series with these labels, new if need be. */
+static uint32_t merge_labels(struct merging *merging, struct labels labels)
+{
+    struct cursor *cursor = merging->cursor;
+    if (!merging->filled) {
+        for (size_t i = 0; i < cursor->series.count; i++)
+            table_insert(&merging->table, labels_hash(cursor->series.items[i].labels), (uint32_t)i);
+        merging->filled = true;
+    }
+    uint64_t hash = labels_hash(labels);
+    uint32_t at = table_find(&merging->table, hash, labels_same, cursor, &labels);
+    if (at != TABLE_NONE)
+        return at;
+    at = (uint32_t)cursor->series.count;
+    struct cursor_series fresh = {.labels = labels, .range_first = UINT32_MAX};
+    array_push(&cursor->series, fresh);
+    table_insert(&merging->table, hash, at);
+    return at;
+}
+
+/* Leave out chunks from after the view; give the series that have any left. */
+static void keep_visible(const struct cursor *cursor, struct chunk_refs *refs,
+                         struct series_numbers *numbers)
+{
+    size_t kept = 0;
+    numbers->count = 0;
+    for (size_t i = 0; i < refs->count; i++) {
+        if (refs->items[i].lsn_max > cursor->view_lsn)
+            continue;
+        refs->items[kept++] = refs->items[i];
+        uint32_t series = refs->items[i].series;
+        if (numbers->count == 0 || numbers->items[numbers->count - 1] != series)
+            array_push(numbers, series);
+    }
+    refs->count = kept;
+}
+
+static bool add_ranges(struct merging *merging, uint32_t part_index,
+                       const struct series_numbers *numbers, struct error *err)
+{
+    struct cursor *cursor = merging->cursor;
+    const struct part *part = &cursor->parts.items[part_index];
+    AUTO(memory_drop) struct labels *labels = xcalloc(numbers->count, sizeof(*labels));
+    if (!partition_labels(part->partition, numbers->items, numbers->count, cursor->arena, labels,
+                          err))
+        return false;
+    size_t at = 0;
+    for (size_t i = 0; i < numbers->count; i++) {
+        struct part_range range = {.part = part_index, .next = UINT32_MAX, .first = at};
+        while (at < part->refs.count && part->refs.items[at].series == numbers->items[i])
+            at++;
+        range.count = at - range.first;
+        struct cursor_series *series = &cursor->series.items[merge_labels(merging, labels[i])];
+        range.next = series->range_first;
+        series->range_first = (uint32_t)cursor->ranges.count;
+        array_push(&cursor->ranges, range);
+    }
+    return check_limits(cursor, err);
+}
+
+static bool select_day(struct merging *merging, int32_t day, struct error *err)
+{
+    struct cursor *cursor = merging->cursor;
+    const struct cursor_request *request = &cursor->request;
+    struct partition_id id = {request->tenant, request->kind, day};
+    struct error missing = {0};
+    struct part part = {.partition = partition_acquire(cursor->store->partitions, &id, &missing)};
+    if (part.partition == NULL) {
+        if (missing.code == ERR_NOT_FOUND) /* retention took it just now */
+            return true;
+        *err = missing;
+        return false;
+    }
+    array_push(&cursor->parts, part); /* released with the cursor */
+    struct part *own = &cursor->parts.items[cursor->parts.count - 1];
+    struct series_numbers numbers = {0};
+    bool ok = partition_select(own->partition, request->matchers, request->matcher_count,
+                               request->cancel, &numbers, err) &&
+              partition_chunks(own->partition, numbers.items, numbers.count, request->start_ns,
+                               request->end_ns, &own->refs, err);
+    if (ok) {
+        keep_visible(cursor, &own->refs, &numbers);
+        ok = add_ranges(merging, (uint32_t)cursor->parts.count - 1, &numbers, err);
+    }
+    array_done(&numbers);
+    return ok;
+}
+
+static bool select_partitions(struct cursor *cursor, struct error *err)
+{
+    const struct cursor_request *request = &cursor->request;
+    AUTO(arena_drop) struct arena *arena = arena_new((size_t)64 << 20);
+    struct merging merging = {.cursor = cursor};
+    struct catalog_day *days;
+    size_t count;
+    bool ok = catalog_days(cursor->store->catalog, request->tenant, request->kind,
+                           partition_day(request->start_ns), partition_day(request->end_ns), arena,
+                           &days, &count, err);
+    for (size_t i = 0; ok && i < count; i++)
+        ok = select_day(&merging, days[i].day, err);
+    table_done(&merging.table);
+    return ok;
+}
+
+/* ---- the cursor -------------------------------------------------------- */
+
+static int compare_series(const void *a, const void *b)
+{
+    const struct cursor_series *left = a;
+    const struct cursor_series *right = b;
+    return labels_compare(left->labels, right->labels);
+}
+
+struct cursor *cursor_open(struct store *store, const struct cursor_request *request,
+                           struct error *err)
+{
+    struct cursor *cursor = xcalloc(1, sizeof(*cursor));
+    cursor->store = store;
+    cursor->request = *request;
+    cursor->memory_max = request->memory_max ? request->memory_max : CURSOR_MEMORY_DEFAULT;
+    cursor->arena = arena_new(cursor->memory_max);
+    cursor->view_lsn = store->start_lsn;
+    struct head *head = store_head(store, request->tenant, request->kind);
+    bool ok = request->start_ns > request->end_ns ||
+              ((head == NULL || select_head(cursor, head, err)) && select_partitions(cursor, err));
+    if (!ok) {
+        cursor_close(cursor);
+        return NULL;
+    }
+    if (cursor->series.count > 1)
+        qsort(cursor->series.items, cursor->series.count, sizeof(*cursor->series.items),
+              compare_series);
+    return cursor;
+}
+
+void cursor_close(struct cursor *cursor)
+{
+    if (cursor == NULL)
+        return;
+    for (size_t i = 0; i < cursor->snapshots.count; i++) {
+        head_chunk_unref(cursor->snapshots.items[i].chunk);
+        log_piece_unref(cursor->snapshots.items[i].piece);
+    }
+    for (size_t i = 0; i < cursor->parts.count; i++) {
+        partition_release(cursor->parts.items[i].partition);
+        array_done(&cursor->parts.items[i].refs);
+    }
+    array_done(&cursor->snapshots);
+    array_done(&cursor->parts);
+    array_done(&cursor->ranges);
+    array_done(&cursor->series);
+    arena_free(cursor->arena);
+    free(cursor);
+}
+
+size_t cursor_series_count(const struct cursor *cursor)
+{
+    return cursor->series.count;
+}
+
+struct labels cursor_labels(const struct cursor *cursor, size_t series)
+{
+    return cursor->series.items[series].labels;
+}

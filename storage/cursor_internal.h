@@ -1,0 +1,83 @@
+/*
+ * cursor_internal.h - what a cursor holds: a view of one moment.
+ *
+ * The moment is when the head was copied, under its lock: LSN `view_lsn`.  Head
+ * chunks are copies or counted references.  Partitions are listed after that,
+ * and the sealer lets go of a head chunk only after its transaction; so nothing
+ * is missing.  Sealed chunks with a higher LSN than `view_lsn` were in the
+ * head at that moment and are left out; what is in both is found equal and
+ * given once.  So a cursor sees whole batches only.
+ */
+#ifndef STORAGE_CURSOR_INTERNAL_H
+#define STORAGE_CURSOR_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/array.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "storage/partition.h"
+#include "storage/store_internal.h"
+
+enum { CURSOR_MEMORY_DEFAULT = 256 * 1024 * 1024, CANCEL_STEP = 1024 };
+
+struct snapshot {
+    struct head_chunk *chunk; /* metrics */
+    struct log_piece *piece;  /* logs */
+    uint64_t lsn;
+    bool side;
+};
+
+/* A series' chunks in one partition. */
+struct part_range {
+    uint32_t part;
+    uint32_t next; /* of the same series, UINT32_MAX: none */
+    size_t first, count;
+};
+
+struct part {
+    struct partition *partition;
+    struct chunk_refs refs;
+};
+
+struct cursor_series {
+    struct labels labels;
+    size_t snapshot_first, snapshot_count;
+    uint32_t range_first; /* UINT32_MAX: none */
+};
+
+struct cursor {
+    struct store *store;
+    struct cursor_request request;
+    size_t memory_max;
+    size_t snapshot_bytes;
+    struct arena *arena; /* labels */
+    uint64_t view_lsn;
+    ARRAY(struct snapshot) snapshots;
+    ARRAY(struct part) parts;
+    ARRAY(struct part_range) ranges;
+    ARRAY(struct cursor_series) series;
+};
+
+struct sample_source; /* cursor_samples.c */
+struct ranked_sample;
+
+struct cursor_reader {
+    struct cursor *cursor;
+    struct buffer bytes; /* of sealed chunks */
+    ARRAY(struct slice) chunks;
+    ARRAY(int64_t) times;
+    ARRAY(double) values;
+    ARRAY(struct sample_source) sources;
+    ARRAY(struct ranked_sample) ranked;
+};
+
+/* True unless the cursor's owner canceled. */
+static inline bool cursor_goes_on(const struct cursor *cursor, struct error *err)
+{
+    const bool *cancel = cursor->request.cancel;
+    if (cancel == NULL || !__atomic_load_n(cancel, __ATOMIC_RELAXED))
+        return true;
+    return error_set(err, ERR_CANCELED, "the query was canceled");
+}
+
+#endif

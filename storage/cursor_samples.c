@@ -1,0 +1,220 @@
+/*
+ * cursor_samples.c - reading the metric samples of one series.
+ *
+ * All chunks are decoded into one column.  When they do not overlap, which is
+ * the rule, that column in the order of first times is the answer.  Otherwise
+ * samples are sorted by time, and of equal times the one that was stored last
+ * stays: out of order before in order, then the higher LSN.
+ */
+#include "storage/cursor_internal.h"
+
+#include "base/duration.h"
+
+struct sample_source {
+    int64_t first_ns, last_ns;
+    uint64_t lsn;
+    uint32_t count;
+    bool side;
+    const struct head_chunk *chunk; /* or the sealed one: */
+    uint32_t part;
+    size_t ref;
+};
+
+struct ranked_sample {
+    int64_t time_ns;
+    double value;
+    uint64_t rank; /* index of its source in order of priority */
+};
+
+struct cursor_reader *cursor_reader_new(struct cursor *cursor)
+{
+    struct cursor_reader *reader = xcalloc(1, sizeof(*reader));
+    reader->cursor = cursor;
+    buffer_init(&reader->bytes, cursor->memory_max);
+    return reader;
+}
+
+void cursor_reader_free(struct cursor_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    buffer_done(&reader->bytes);
+    array_done(&reader->chunks);
+    array_done(&reader->times);
+    array_done(&reader->values);
+    array_done(&reader->sources);
+    array_done(&reader->ranked);
+    free(reader);
+}
+
+static int by_first_time(const void *a, const void *b)
+{
+    const struct sample_source *left = a;
+    const struct sample_source *right = b;
+    return left->first_ns < right->first_ns ? -1 : left->first_ns > right->first_ns;
+}
+
+static int by_priority(const void *a, const void *b)
+{
+    const struct sample_source *left = a;
+    const struct sample_source *right = b;
+    if (left->side != right->side)
+        return left->side ? 1 : -1;
+    return left->lsn < right->lsn ? -1 : left->lsn > right->lsn;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct ranked_sample *left = a;
+    const struct ranked_sample *right = b;
+    if (left->time_ns != right->time_ns)
+        return left->time_ns < right->time_ns ? -1 : 1;
+    return left->rank < right->rank ? -1 : left->rank > right->rank;
+}
+
+static void collect(struct cursor_reader *reader, const struct cursor_series *series)
+{
+    const struct cursor *cursor = reader->cursor;
+    reader->sources.count = 0;
+    for (size_t i = 0; i < series->snapshot_count; i++) {
+        const struct snapshot *s = &cursor->snapshots.items[series->snapshot_first + i];
+        struct sample_source source = {.first_ns = s->chunk->first_ns,
+                                       .last_ns = s->chunk->last_ns,
+                                       .lsn = s->lsn,
+                                       .count = s->chunk->count,
+                                       .side = s->side,
+                                       .chunk = s->chunk};
+        array_push(&reader->sources, source);
+    }
+    for (uint32_t r = series->range_first; r != UINT32_MAX; r = cursor->ranges.items[r].next) {
+        const struct part_range *range = &cursor->ranges.items[r];
+        for (size_t i = range->first; i < range->first + range->count; i++) {
+            const struct chunk_ref *ref = &cursor->parts.items[range->part].refs.items[i];
+            struct sample_source source = {.first_ns = ref->first_ns,
+                                           .last_ns = ref->last_ns,
+                                           .lsn = ref->lsn_max,
+                                           .count = ref->count,
+                                           .side = (ref->flags & CHUNK_OUT_OF_ORDER) != 0,
+                                           .part = range->part,
+                                           .ref = i};
+            array_push(&reader->sources, source);
+        }
+    }
+}
+
+/* Do the sources, sorted by first time, stand clear of each other, each in itself sorted? */
+static bool is_disjoint(const struct cursor_reader *reader)
+{
+    for (size_t i = 0; i < reader->sources.count; i++) {
+        const struct sample_source *source = &reader->sources.items[i];
+        if (source->side && source->chunk)
+            return false;
+        if (i > 0 && source->first_ns <= reader->sources.items[i - 1].last_ns)
+            return false;
+    }
+    return true;
+}
+
+/* Decode one source behind what is in the columns; outside the range is cut off (head side
+ * chunks, which are not sorted, later). */
+static bool decode(struct cursor_reader *reader, const struct sample_source *source,
+                   struct error *err)
+{
+    const struct cursor_request *request = &reader->cursor->request;
+    size_t at = reader->times.count;
+    size_t needed = at + chunk_room(source->count);
+    if (needed > reader->cursor->memory_max / 16)
+        return error_set(err, ERR_LIMIT, "a series with more than %zu samples in the range, the limit",
+                         reader->cursor->memory_max / 16);
+    array_reserve(&reader->times, needed);
+    array_reserve(&reader->values, needed);
+    int64_t *times = reader->times.items + at;
+    double *values = reader->values.items + at;
+    size_t count = source->count;
+    if (source->chunk == NULL) {
+        const struct part *part = &reader->cursor->parts.items[source->part];
+        struct slice bytes;
+        buffer_clear(&reader->bytes);
+        if (!partition_fetch(part->partition, &part->refs.items[source->ref], 1, &reader->bytes,
+                             &bytes, err) ||
+            !chunk_decode_samples(bytes, request->start_ns, request->end_ns, times, values, &count,
+                                  err))
+            return false;
+    } else {
+        head_chunk_decode(source->chunk, times, (uint64_t *)values);
+        if (!source->side) {
+            size_t skip = 0;
+            while (skip < count && times[skip] < request->start_ns)
+                skip++;
+            while (count > skip && times[count - 1] > request->end_ns)
+                count--;
+            count -= skip;
+            if (skip > 0 && count > 0) {
+                memmove(times, times + skip, count * sizeof(*times));
+                memmove(values, values + skip, count * sizeof(*values));
+            }
+        }
+    }
+    reader->times.count = reader->values.count = at + count;
+    return true;
+}
+
+static bool read_merged(struct cursor_reader *reader, struct error *err)
+{
+    const struct cursor_request *request = &reader->cursor->request;
+    reader->ranked.count = 0;
+    qsort(reader->sources.items, reader->sources.count, sizeof(*reader->sources.items),
+          by_priority);
+    for (size_t i = 0; i < reader->sources.count; i++) {
+        reader->times.count = reader->values.count = 0;
+        if (!decode(reader, &reader->sources.items[i], err))
+            return false;
+        array_reserve(&reader->ranked, reader->ranked.count + reader->times.count);
+        for (size_t k = 0; k < reader->times.count; k++) {
+            int64_t time = reader->times.items[k];
+            if (time < request->start_ns || time > request->end_ns)
+                continue;
+            /* Within a side chunk the later arrival has the higher rank. */
+            struct ranked_sample sample = {time, reader->values.items[k], (uint64_t)i << 32 | k};
+            array_push(&reader->ranked, sample);
+        }
+    }
+    size_t count = reader->ranked.count;
+    if (count > 1)
+        qsort(reader->ranked.items, count, sizeof(*reader->ranked.items), by_time);
+    array_reserve(&reader->times, count);
+    array_reserve(&reader->values, count);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct ranked_sample *sample = &reader->ranked.items[i];
+        if (i + 1 < count && reader->ranked.items[i + 1].time_ns == sample->time_ns)
+            continue;
+        reader->times.items[kept] = sample->time_ns;
+        reader->values.items[kept++] = sample->value;
+    }
+    reader->times.count = reader->values.count = kept;
+    return true;
+}
+
+bool cursor_read_samples(struct cursor_reader *reader, size_t series, struct sample_column *out,
+                         struct error *err)
+{
+    if (!cursor_goes_on(reader->cursor, err))
+        return false;
+    collect(reader, &reader->cursor->series.items[series]);
+    if (reader->sources.count > 1)
+        qsort(reader->sources.items, reader->sources.count, sizeof(*reader->sources.items),
+              by_first_time);
+    reader->times.count = reader->values.count = 0;
+    if (!is_disjoint(reader)) {
+        if (!read_merged(reader, err))
+            return false;
+    } else {
+        for (size_t i = 0; i < reader->sources.count; i++) {
+            if (!decode(reader, &reader->sources.items[i], err))
+                return false;
+        }
+    }
+    *out = (struct sample_column){reader->times.items, reader->values.items, reader->times.count};
+    return true;
+}

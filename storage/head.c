@@ -1,0 +1,289 @@
+/*
+ * head.c - the series of a head: making, freezing, removing (see head.h).
+ *
+ * Applying records is in head_apply.c.  Scans over all series let go of the
+ * lock every SCAN_STEP series, so that writers wait for microseconds only.
+ */
+#include "storage/head.h"
+
+#include "base/error.h"
+
+#include <assert.h>
+
+enum { SCAN_STEP = 2048, MALLOC_OVERHEAD = 16 };
+
+struct head *head_new(struct slice tenant, enum store_kind kind)
+{
+    assert(tenant.size <= TENANT_NAME_MAX);
+    struct head *head = xcalloc(1, sizeof(*head));
+    memcpy(head->tenant, tenant.data, tenant.size);
+    head->kind = kind;
+    head->newest_ns = INT64_MIN;
+    pthread_mutex_init(&head->lock, NULL);
+    postings_init(&head->postings);
+    lookup_init(&head->lookup);
+    return head;
+}
+
+static void chunks_free(struct head_chunk *chunk)
+{
+    while (chunk) {
+        struct head_chunk *next = chunk->next;
+        head_chunk_unref(chunk);
+        chunk = next;
+    }
+}
+
+void head_free(struct head *head)
+{
+    if (head == NULL)
+        return;
+    for (size_t i = 0; i < head->series.count; i++) {
+        struct series *series = head->series.items[i];
+        if (series == NULL)
+            continue;
+        head_chunk_unref(series->open);
+        head_chunk_unref(series->side);
+        chunks_free(series->frozen);
+        free(series);
+    }
+    array_done(&head->series);
+    array_done(&head->queue);
+    table_done(&head->table);
+    postings_done(&head->postings);
+    lookup_done(&head->lookup);
+    pthread_mutex_destroy(&head->lock);
+    free(head);
+}
+
+/* ---- making series ----------------------------------------------------- */
+
+struct series_key {
+    struct hash128 fingerprint;
+    struct labels labels;
+    const struct head *head;
+};
+
+static bool has_labels(const struct head *head, const struct series *series, struct labels labels)
+{
+    if (series->pair_count != labels.count)
+        return false;
+    for (size_t i = 0; i < labels.count; i++) {
+        struct label label = postings_label(&head->postings, series->pairs[i]);
+        if (!slice_equal(label.name, labels.items[i].name) ||
+            !slice_equal(label.value, labels.items[i].value))
+            return false;
+    }
+    return true;
+}
+
+static bool series_equal(const void *items, uint32_t index, const void *key)
+{
+    const struct head *head = items;
+    const struct series_key *wanted = key;
+    const struct series *series = head->series.items[index];
+    return hash128_equal(series->fingerprint, wanted->fingerprint) &&
+           has_labels(head, series, wanted->labels);
+}
+
+static size_t series_memory(const struct series *series)
+{
+    return sizeof(*series) + series->pair_count * sizeof(uint32_t) + MALLOC_OVERHEAD;
+}
+
+static struct series *series_make(struct head *head, const struct series_key *key)
+{
+    size_t count = key->labels.count;
+    struct series *series = xcalloc(1, sizeof(*series) + count * sizeof(uint32_t));
+    series->last_ns = INT64_MIN;
+    series->fingerprint = key->fingerprint;
+    series->pair_count = (uint16_t)count;
+    series->id = (uint32_t)head->series.count;
+    for (size_t i = 0; i < count; i++) {
+        const struct label *label = &key->labels.items[i];
+        series->pairs[i] = postings_intern(&head->postings, label->name, label->value);
+        postings_add(&head->postings, series->pairs[i], series->id);
+    }
+    array_push(&head->series, series);
+    table_insert(&head->table, key->fingerprint.low, series->id);
+    head->series_bytes += series_memory(series);
+    head->series_count++;
+    head->series_created++;
+    return series;
+}
+
+struct series *head_define(struct head *head, struct labels labels, uint32_t series_max,
+                           uint32_t now_s, struct error *err)
+{
+    struct series_key key = {labels_fingerprint(labels), labels, head};
+    if (labels.count > UINT16_MAX)
+        return error_null(err, ERR_INVALID, "a series has %zu labels, the limit is %d",
+                          labels.count, UINT16_MAX);
+    pthread_mutex_lock(&head->lock);
+    struct series *series = NULL;
+    uint32_t id = table_find(&head->table, key.fingerprint.low, series_equal, head, &key);
+    if (id != TABLE_NONE)
+        series = head->series.items[id];
+    else if ((series_max == 0 || head->series_count < series_max) &&
+             head->series.count < TABLE_NONE)
+        series = series_make(head, &key);
+    if (series)
+        series_touch(series, now_s);
+    pthread_mutex_unlock(&head->lock);
+    if (series == NULL)
+        error_set(err, ERR_RATE, "tenant %s has %u active series, the limit", head->tenant,
+                  series_max);
+    return series;
+}
+
+struct labels head_labels(const struct head *head, const struct series *series, struct label *items)
+{
+    for (size_t i = 0; i < series->pair_count; i++)
+        items[i] = postings_label(&head->postings, series->pairs[i]);
+    return (struct labels){items, series->pair_count};
+}
+
+/* ---- freezing ---------------------------------------------------------- */
+
+void head_freeze_chunk(struct head *head, struct series *series, struct head_chunk **slot)
+{
+    struct head_chunk *chunk = *slot;
+    *slot = NULL;
+    head->chunk_bytes -= head_chunk_memory(chunk);
+    chunk = head_chunk_shrink(chunk);
+    head->chunk_bytes += head_chunk_memory(chunk);
+    head->frozen_bytes += head_chunk_memory(chunk);
+    struct head_chunk **end = &series->frozen;
+    while (*end)
+        end = &(*end)->next;
+    *end = chunk;
+    if (!series->queued) {
+        series->queued = true;
+        array_push(&head->queue, series->id);
+    }
+}
+
+static bool open_is_due(const struct head_chunk *chunk, const struct freeze_rule *rule)
+{
+    if (rule->all || chunk->first_lsn <= rule->lsn_until)
+        return true;
+    if (chunk->log && rule->log_bytes_over > 0 && chunk->capacity > rule->log_bytes_over)
+        return true;
+    if (chunk->side)
+        return chunk->created_s < rule->side_before_s;
+    return chunk->touched_s < rule->idle_before_s || chunk->created_s < rule->made_before_s;
+}
+
+/* Call `visit` for every series, with the lock held, letting go of it now and then. */
+static void scan(struct head *head, void (*visit)(struct head *, struct series *, void *),
+                 void *context)
+{
+    pthread_mutex_lock(&head->lock);
+    for (size_t i = 0; i < head->series.count; i++) {
+        if (i % SCAN_STEP == SCAN_STEP - 1) {
+            pthread_mutex_unlock(&head->lock);
+            pthread_mutex_lock(&head->lock);
+        }
+        if (head->series.items[i])
+            visit(head, head->series.items[i], context);
+    }
+    pthread_mutex_unlock(&head->lock);
+}
+
+static void freeze_visit(struct head *head, struct series *series, void *context)
+{
+    const struct freeze_rule *rule = context;
+    if (series->open && open_is_due(series->open, rule))
+        head_freeze_chunk(head, series, &series->open);
+    if (series->side && open_is_due(series->side, rule))
+        head_freeze_chunk(head, series, &series->side);
+}
+
+void head_freeze(struct head *head, const struct freeze_rule *rule)
+{
+    struct freeze_rule copy = *rule;
+    scan(head, freeze_visit, &copy);
+}
+
+static void lower(uint64_t *lowest, const struct head_chunk *chunk)
+{
+    if (chunk && chunk->first_lsn < *lowest)
+        *lowest = chunk->first_lsn;
+}
+
+static void oldest_visit(struct head *head, struct series *series, void *context)
+{
+    (void)head;
+    lower(context, series->open);
+    lower(context, series->side);
+    for (const struct head_chunk *chunk = series->frozen; chunk; chunk = chunk->next)
+        lower(context, chunk);
+}
+
+uint64_t head_oldest_lsn(struct head *head)
+{
+    uint64_t lowest = UINT64_MAX;
+    scan(head, oldest_visit, &lowest);
+    return lowest;
+}
+
+/* ---- removing idle series ---------------------------------------------- */
+
+struct removal {
+    struct head *head;
+    uint32_t used_before_s;
+    ARRAY(struct series *) gone;
+};
+
+/* Runs with the head and all stripes of the lookup cache locked. */
+static void judge_idle(void *context)
+{
+    struct removal *removal = context;
+    struct head *head = removal->head;
+    for (size_t i = 0; i < head->series.count; i++) {
+        struct series *series = head->series.items[i];
+        if (series == NULL || series->open || series->side || series->frozen)
+            continue;
+        if (__atomic_load_n(&series->used_s, __ATOMIC_RELAXED) >= removal->used_before_s)
+            continue;
+        series->dead = true;
+        array_push(&removal->gone, series);
+    }
+}
+
+static bool is_gone(const void *context, uint32_t id)
+{
+    const struct head *head = context;
+    return head->series.items[id] == NULL;
+}
+
+size_t head_remove_idle(struct head *head, uint32_t used_before_s)
+{
+    struct removal removal = {.head = head, .used_before_s = used_before_s};
+    pthread_mutex_lock(&head->lock);
+    lookup_sweep(&head->lookup, judge_idle, &removal);
+    size_t count = removal.gone.count;
+    ARRAY(uint32_t) pairs = {0};
+    for (size_t i = 0; i < count; i++) {
+        struct series *series = removal.gone.items[i];
+        head->series.items[series->id] = NULL;
+        table_remove(&head->table, series->fingerprint.low, series->id);
+        for (size_t k = 0; k < series->pair_count; k++)
+            array_push(&pairs, series->pairs[k]);
+        head->series_bytes -= series_memory(series);
+        free(series);
+    }
+    /* Each list is filtered once, however many of its series go. */
+    AUTO(memory_drop) bool *seen = xcalloc(head->postings.pairs.count, sizeof(*seen));
+    for (size_t i = 0; i < pairs.count; i++) {
+        if (!seen[pairs.items[i]])
+            postings_remove(&head->postings, pairs.items[i], is_gone, head);
+        seen[pairs.items[i]] = true;
+    }
+    head->series_count -= count;
+    head->series_removed += count;
+    pthread_mutex_unlock(&head->lock);
+    array_done(&pairs);
+    array_done(&removal.gone);
+    return count;
+}

@@ -1,0 +1,262 @@
+/*
+ * head_apply.c - from a record's body to entries in the head.
+ *
+ * Live batches and replay both come here.  Every decision depends on the
+ * series' last entry and the record alone; `sealed` (replay only) says what a
+ * partition holds already, so that the state moves on without storing it twice.
+ */
+#include "storage/head.h"
+
+#include "base/bytes.h"
+#include "base/duration.h"
+#include "storage/partition.h"
+
+enum { PREFETCH_AHEAD = 4, SIDE_SAMPLES_MAX = 4096 };
+
+static void refuse(struct apply_result *result, enum refusal_reason reason, uint32_t number,
+                   int64_t time_ns, int64_t bound_ns)
+{
+    result->refused[reason]++;
+    if (result->shown == BATCH_REFUSALS_SHOWN)
+        return;
+    size_t i = result->shown++;
+    result->first[i].reason = reason;
+    result->first[i].series = number;
+    result->first[i].time_ns = time_ns;
+    result->first[i].bound_ns = bound_ns;
+}
+
+static bool is_sealed(const struct apply_batch *batch, const struct series *series, bool side,
+                      int64_t time_ns, struct apply_result *result)
+{
+    if (LIKELY(batch->sealed == NULL))
+        return false;
+    if (!batch->sealed->covers(batch->sealed->context, series, side, time_ns, batch->lsn))
+        return false;
+    result->skipped++;
+    return true;
+}
+
+/* Is an out-of-order time inside the window?  Refused entries are counted. */
+static bool in_window(const struct apply_batch *batch, const struct series *series,
+                      uint32_t number, int64_t time_ns, struct apply_result *result)
+{
+    int64_t bound = ns_sub(series->last_ns, batch->window_ns);
+    if (batch->window_ns < 0 || time_ns >= bound)
+        return true;
+    refuse(result, REFUSED_OUT_OF_ORDER, number, time_ns, bound);
+    return false;
+}
+
+static struct head_chunk *chunk_start(struct head *head, bool side, uint32_t now_s)
+{
+    struct head_chunk *chunk = head_chunk_new(head->kind == STORE_LOG, side, now_s);
+    head->chunk_bytes += head_chunk_memory(chunk);
+    head->chunk_count++;
+    return chunk;
+}
+
+/* ---- metrics ----------------------------------------------------------- */
+
+static bool open_has_sample(const struct head_chunk *chunk, int64_t time_ns, uint64_t bits)
+{
+    int64_t times[HEAD_CHUNK_SAMPLES_MAX];
+    uint64_t values[HEAD_CHUNK_SAMPLES_MAX];
+    if (chunk == NULL || time_ns < chunk->first_ns || time_ns > chunk->last_ns)
+        return false;
+    head_chunk_decode(chunk, times, values);
+    uint32_t low = 0;
+    uint32_t high = chunk->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (times[middle] < time_ns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < chunk->count && times[low] == time_ns && values[low] == bits;
+}
+
+/* A sample that is not newer than the last one. */
+static void apply_late_sample(struct head *head, const struct apply_batch *batch, uint32_t number,
+                              int64_t time_ns, uint64_t bits, struct apply_result *result)
+{
+    struct series *series = batch->table[number];
+    if (time_ns == series->last_ns) {
+        if (bits == series->last_bits)
+            result->stored++;
+        else
+            refuse(result, REFUSED_DUPLICATE, number, time_ns, time_ns);
+        return;
+    }
+    if (!in_window(batch, series, number, time_ns, result))
+        return;
+    result->stored++;
+    if (is_sealed(batch, series, true, time_ns, result) ||
+        open_has_sample(series->open, time_ns, bits))
+        return;
+    /* A mark covers whole batches: a side chunk ends between batches only. */
+    if (series->side && series->side->count >= SIDE_SAMPLES_MAX &&
+        series->side->last_lsn != batch->lsn)
+        head_freeze_chunk(head, series, &series->side);
+    if (series->side == NULL)
+        series->side = chunk_start(head, true, batch->now_s);
+    head->chunk_bytes -= head_chunk_memory(series->side);
+    series->side = head_chunk_add_side(series->side, time_ns, bits, batch->lsn, batch->now_s);
+    head->chunk_bytes += head_chunk_memory(series->side);
+}
+
+static inline void apply_sample(struct head *head, const struct apply_batch *batch,
+                                uint32_t number, int64_t time_ns, uint64_t bits,
+                                struct apply_result *result)
+{
+    struct series *series = batch->table[number];
+    if (UNLIKELY(time_ns <= series->last_ns)) {
+        apply_late_sample(head, batch, number, time_ns, bits, result);
+        return;
+    }
+    series->last_ns = time_ns;
+    series->last_bits = bits;
+    result->stored++;
+    if (is_sealed(batch, series, false, time_ns, result))
+        return;
+    struct head_chunk *chunk = series->open;
+    if (chunk == NULL || head_chunk_ends_before(chunk, time_ns)) {
+        if (chunk)
+            head_freeze_chunk(head, series, &series->open);
+        chunk = chunk_start(head, false, batch->now_s);
+    } else if (chunk->count == 1) {
+        /* The second sample tells the interval, and so where the chunk ends. */
+        head_chunk_set_interval(chunk, time_ns);
+        if (head_chunk_ends_before(chunk, time_ns)) {
+            head_freeze_chunk(head, series, &series->open);
+            chunk = chunk_start(head, false, batch->now_s);
+        }
+    }
+    uint32_t before = chunk->capacity;
+    chunk = head_chunk_add_sample(chunk, time_ns, bits, batch->lsn, batch->now_s);
+    head->chunk_bytes += chunk->capacity - before;
+    series->open = chunk;
+    if (time_ns > head->newest_ns)
+        head->newest_ns = time_ns;
+}
+
+/* In three steps, each of which reads only what the one before brought into the cache. */
+static inline void prefetch(const struct apply_batch *batch, size_t number)
+{
+    if (number + 3 * PREFETCH_AHEAD >= batch->table_count)
+        return;
+    __builtin_prefetch(batch->table[number + 3 * PREFETCH_AHEAD], 1);
+    const struct head_chunk *chunk = batch->table[number + 2 * PREFETCH_AHEAD]->open;
+    if (chunk)
+        __builtin_prefetch(&chunk->size, 1);
+    chunk = batch->table[number + PREFETCH_AHEAD]->open;
+    if (chunk)
+        __builtin_prefetch(chunk->data + chunk->size, 1);
+}
+
+static bool apply_samples(struct head *head, const struct apply_batch *batch,
+                          struct apply_result *result)
+{
+    struct reader in = reader_of(batch->body);
+    int64_t time_ms = 0;
+    int64_t number = -1;
+    while (reader_left(&in) > 0) {
+        uint32_t count = read16(&in);
+        if (__builtin_add_overflow(time_ms, read_zigzag(&in), &time_ms) ||
+            time_ms > INT64_MAX / NS_PER_MS || time_ms < INT64_MIN / NS_PER_MS || count == 0)
+            return false;
+        int64_t time_ns = time_ms * NS_PER_MS;
+        for (uint32_t i = 0; i < count; i++) {
+            if (__builtin_add_overflow(number, read_zigzag(&in), &number) ||
+                __builtin_add_overflow(number, 1, &number))
+                return false;
+            uint64_t bits = read64(&in);
+            if (in.failed || number < 0 || (uint64_t)number >= batch->table_count)
+                return false;
+            prefetch(batch, (size_t)number);
+            apply_sample(head, batch, (uint32_t)number, time_ns, bits, result);
+        }
+    }
+    return !in.failed;
+}
+
+/* ---- logs -------------------------------------------------------------- */
+
+static void store_entry(struct head *head, const struct apply_batch *batch, struct series *series,
+                        struct head_chunk **slot, const struct log_entry *entry)
+{
+    struct head_chunk *chunk = *slot;
+    if (chunk && chunk->last_lsn != batch->lsn &&
+        (chunk->size >= HEAD_CHUNK_TEXT_AIM || chunk->count >= HEAD_CHUNK_ENTRIES_AIM)) {
+        head_freeze_chunk(head, series, slot);
+        chunk = NULL;
+    }
+    if (chunk == NULL)
+        chunk = *slot = chunk_start(head, slot == &series->side, batch->now_s);
+    head->chunk_bytes -= head_chunk_memory(chunk);
+    head_chunk_add_entry(chunk, entry->time_ns, entry->line, entry->metadata, batch->lsn,
+                         batch->now_s);
+    head->chunk_bytes += head_chunk_memory(chunk);
+}
+
+static void apply_entry(struct head *head, const struct apply_batch *batch, uint32_t number,
+                        const struct log_entry *entry, struct apply_result *result)
+{
+    struct series *series = batch->table[number];
+    bool late = entry->time_ns < series->last_ns;
+    if (late && !in_window(batch, series, number, entry->time_ns, result))
+        return;
+    if (!late)
+        series->last_ns = entry->time_ns;
+    result->stored++;
+    result->line_bytes += entry->line.size;
+    if (is_sealed(batch, series, late, entry->time_ns, result))
+        return;
+    if (late) {
+        store_entry(head, batch, series, &series->side, entry);
+        return;
+    }
+    struct head_chunk *open = series->open;
+    if (open && open->last_ns == entry->time_ns &&
+        head_chunk_has_entry(open, entry->time_ns, entry->line, entry->metadata))
+        return;
+    if (open && partition_day(open->last_ns) != partition_day(entry->time_ns))
+        head_freeze_chunk(head, series, &series->open);
+    store_entry(head, batch, series, &series->open, entry);
+    if (entry->time_ns > head->newest_ns)
+        head->newest_ns = entry->time_ns;
+}
+
+static bool apply_entries(struct head *head, const struct apply_batch *batch,
+                          struct apply_result *result)
+{
+    struct reader in = reader_of(batch->body);
+    int64_t time_ns = 0;
+    while (reader_left(&in) > 0) {
+        uint64_t number = read_varint(&in);
+        struct log_entry entry;
+        if (__builtin_add_overflow(time_ns, read_zigzag(&in), &time_ns))
+            return false;
+        entry.time_ns = time_ns;
+        entry.line = read_sized(&in);
+        entry.metadata = read_sized(&in);
+        if (in.failed || number >= batch->table_count)
+            return false;
+        apply_entry(head, batch, (uint32_t)number, &entry, result);
+    }
+    return !in.failed;
+}
+
+bool head_apply(struct head *head, const struct apply_batch *batch, struct apply_result *result)
+{
+    pthread_mutex_lock(&head->lock);
+    size_t before = head->chunk_bytes;
+    bool ok = head->kind == STORE_METRIC ? apply_samples(head, batch, result)
+                                         : apply_entries(head, batch, result);
+    head->applied_lsn = batch->lsn;
+    result->memory = (int64_t)head->chunk_bytes - (int64_t)before;
+    result->frozen_bytes = head->frozen_bytes;
+    pthread_mutex_unlock(&head->lock);
+    return ok;
+}

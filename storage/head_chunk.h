@@ -1,0 +1,121 @@
+/*
+ * head_chunk.h - entries in memory that are not in a partition yet.
+ *
+ * A series of the head has at most one open chunk (in order), one side chunk
+ * (out of order) and a list of frozen ones, which nobody changes any more.
+ *
+ * In-order metric chunk: `data` is 8 bytes of the first value, then per sample a
+ * byte (bit 7: the delta of deltas of the time in ms follows as zigzag; bits
+ * 4-6: zero bytes at the low end of the XOR with the value before; bits 0-3:
+ * XOR bytes that follow).  A constant series costs one byte a sample.
+ * Side metric chunk: 16 bytes a sample, time and value bits, in order of arrival.
+ * Log chunk: a chain of pieces, each entry {time, line size, metadata size,
+ * line, metadata} in order of arrival; only the last piece grows.
+ *
+ * Chunks and pieces are counted: readers hold frozen chunks and full pieces
+ * after letting go of the head's lock.  All changes need that lock.
+ */
+#ifndef STORAGE_HEAD_CHUNK_H
+#define STORAGE_HEAD_CHUNK_H
+
+#include "base/array.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    HEAD_CHUNK_SAMPLES_MAX = 4096,
+    HEAD_CHUNK_TEXT_AIM = 256 * 1024,
+    HEAD_CHUNK_ENTRIES_AIM = 32 * 1024,
+    LOG_PIECE_SIZE = 32 * 1024,
+    LOG_ENTRY_HEAD = 16 /* time, line size, metadata size */
+};
+
+struct log_piece {
+    struct log_piece *next; /* set once, when the piece is full */
+    uint32_t refs;          /* atomic */
+    uint32_t size, capacity;
+    uint32_t count;
+    int64_t first_ns, last_ns; /* smallest and largest time */
+    uint8_t *data;
+};
+
+struct head_chunk {
+    struct head_chunk *next;   /* in the list of frozen chunks, oldest first */
+    int64_t first_ns, last_ns; /* smallest and largest time */
+    uint64_t first_lsn, last_lsn;
+    uint32_t refs; /* atomic */
+    uint32_t count;
+    uint32_t created_s, touched_s; /* monotonic seconds */
+    uint32_t size, capacity;       /* of data; logs: bytes in pieces, heap bytes of pieces */
+    bool log, side;
+    union {
+        struct { /* metrics in order */
+            int64_t end_ns; /* of the time bucket: the chunk is cut there */
+            int64_t delta_ms;
+            uint64_t last_bits;
+        };
+        struct { /* logs */
+            struct log_piece *pieces, *tail;
+            struct log_piece *same_piece; /* where entries with time last_ns begin */
+            uint32_t same_at;
+        };
+    };
+    uint8_t data[];
+};
+
+/* New chunks hold no entry yet. */
+struct head_chunk *head_chunk_new(bool log, bool side, uint32_t now_s);
+struct head_chunk *head_chunk_ref(struct head_chunk *chunk);
+void head_chunk_unref(struct head_chunk *chunk); /* NULL is fine */
+
+/* Heap bytes of a chunk with its pieces. */
+size_t head_chunk_memory(const struct head_chunk *chunk);
+
+/* Does an in-order metric sample at `time_ns` start a new chunk? */
+static inline bool head_chunk_ends_before(const struct head_chunk *chunk, int64_t time_ns)
+{
+    return time_ns >= chunk->end_ns || chunk->count >= HEAD_CHUNK_SAMPLES_MAX;
+}
+
+/* The chunk has one sample, `second_ns` is the next one's time: fixes where the chunk ends. */
+void head_chunk_set_interval(struct head_chunk *chunk, int64_t second_ns);
+
+/* Append; the chunk may move: the result is where it is now. */
+struct head_chunk *head_chunk_add_sample(struct head_chunk *chunk, int64_t time_ns, uint64_t bits,
+                                         uint64_t lsn, uint32_t now_s);
+struct head_chunk *head_chunk_add_side(struct head_chunk *chunk, int64_t time_ns, uint64_t bits,
+                                       uint64_t lsn, uint32_t now_s);
+void head_chunk_add_entry(struct head_chunk *chunk, int64_t time_ns, struct slice line,
+                          struct slice metadata, uint64_t lsn, uint32_t now_s);
+
+/* Is the entry among the chunk's newest ones with the same time?  (A bounded search.) */
+bool head_chunk_has_entry(const struct head_chunk *chunk, int64_t time_ns, struct slice line,
+                          struct slice metadata);
+
+/* Give back slack, before the chunk is frozen. */
+struct head_chunk *head_chunk_shrink(struct head_chunk *chunk);
+
+/* A copy of an open metric chunk, or a reference to a frozen one (`frozen`). */
+struct head_chunk *head_chunk_snapshot(struct head_chunk *chunk, bool frozen);
+
+/*
+ * Decode a metric chunk to its `count` times and values, in the order of arrival (in-order
+ * chunks ascend).  The arrays have room for all.
+ */
+void head_chunk_decode(const struct head_chunk *chunk, int64_t *times_ns, uint64_t *bits);
+
+/* One entry of a piece: `*at` moves on; false at the end. */
+struct log_entry {
+    int64_t time_ns;
+    struct slice line, metadata;
+};
+bool log_piece_next(const struct log_piece *piece, uint32_t *at, struct log_entry *entry);
+
+struct log_piece *log_piece_ref(struct log_piece *piece);
+void log_piece_unref(struct log_piece *piece); /* NULL is fine */
+struct log_piece *log_piece_copy(const struct log_piece *piece);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * lookup.h - from raw label bytes to a series, without parsing them.
+ *
+ * A cache, never identity: it maps XXH3-128 (random seed per process) over the
+ * wire format and the raw label bytes to a series of one head.  It is filled
+ * only after labels were parsed, validated and compared, keeps no raw bytes and
+ * forgets everything in a stripe when that is full.
+ *
+ * Threads: each stripe has a lock.  lookup_find marks the series as used inside
+ * the lock, and lookup_sweep holds all stripes while it takes unused series out:
+ * so a series that somebody found just now is never removed.
+ */
+#ifndef STORAGE_LOOKUP_H
+#define STORAGE_LOOKUP_H
+
+#include "base/hash.h"
+#include "base/slice.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct series;
+
+enum { LOOKUP_STRIPES = 16, LOOKUP_STRIPE_SLOTS_MAX = 1 << 20 };
+
+struct lookup_slot {
+    struct hash128 key;
+    struct series *series; /* NULL: free */
+};
+
+struct lookup_stripe {
+    pthread_mutex_t lock;
+    struct lookup_slot *slots; /* a power of two, at most 3/4 full */
+    uint32_t slot_count, count;
+};
+
+struct lookup {
+    uint64_t seed;
+    struct lookup_stripe stripes[LOOKUP_STRIPES];
+};
+
+void lookup_init(struct lookup *lookup);
+void lookup_done(struct lookup *lookup);
+
+struct hash128 lookup_key(const struct lookup *lookup, uint32_t format, struct slice raw);
+
+/* The series, marked as used at `now_s`, or NULL. */
+struct series *lookup_find(struct lookup *lookup, struct hash128 key, uint32_t now_s);
+void lookup_put(struct lookup *lookup, struct hash128 key, struct series *series);
+
+/*
+ * With all stripes locked: `judge` is called, then every series for which
+ * series->dead holds is forgotten.
+ */
+void lookup_sweep(struct lookup *lookup, void (*judge)(void *context), void *context);
+
+size_t lookup_memory(const struct lookup *lookup);
+
+#endif

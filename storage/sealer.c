@@ -1,0 +1,467 @@
+/*
+ * sealer.c - the sealing thread and the seal protocol (docs/format-wal.md).
+ *
+ * A pass over a head: freeze what is due, take the list of frozen chunks, write
+ * them day by day (chunks and marks in one transaction), and let go of a chunk
+ * when all its days are committed.  When a write fails nothing is let go of; the
+ * next pass tries again.  Passes exclude each other by store->seal_lock.
+ */
+#include "storage/sealer.h"
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/error.h"
+#include "storage/crash_point.h"
+#include "storage/seal_encode.h"
+#include "storage/store_internal.h"
+
+enum {
+    IDLE_S = 35 * 60,
+    MADE_S = 2 * 3600,
+    SIDE_S = 5 * 60,
+    UNUSED_S = 10 * 60,
+    REMOVE_EVERY_S = 60,
+    RETENTION_EVERY_S = 3600,
+    LOG_BYTES_MAX = 32 * 1024 * 1024,
+    LOG_CHUNK_LARGE = 32 * 1024,
+    LABELS_MAX = 65535
+};
+
+struct sealer {
+    struct store *store;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping, woken;
+    uint32_t removed_s, retention_s; /* when last done; of the thread */
+};
+
+/* ---- one head ---------------------------------------------------------- */
+
+struct seal_item {
+    struct series *series;
+    struct head_chunk *chunk; /* referenced */
+    int32_t first_day, last_day;
+    bool dropped;
+};
+
+struct pass {
+    struct store *store;
+    struct head *head;
+    struct seal_encoder *encoder;
+    ARRAY(struct seal_item) items;
+    ARRAY(struct label) labels;
+};
+
+/* Take the queue: all frozen chunks of its series. */
+static void take_frozen(struct pass *pass)
+{
+    struct head *head = pass->head;
+    pthread_mutex_lock(&head->lock);
+    struct id_list queue = head->queue;
+    head->queue = (struct id_list){0};
+    for (size_t i = 0; i < queue.count; i++) {
+        struct series *series = head->series.items[queue.items[i]];
+        series->queued = false;
+        for (struct head_chunk *chunk = series->frozen; chunk; chunk = chunk->next) {
+            struct seal_item item = {series, head_chunk_ref(chunk), partition_day(chunk->first_ns),
+                                     partition_day(chunk->last_ns), false};
+            array_push(&pass->items, item);
+        }
+    }
+    pthread_mutex_unlock(&head->lock);
+    array_done(&queue);
+}
+
+/* What was not sealed goes back into the queue. */
+static void give_back(struct pass *pass)
+{
+    struct head *head = pass->head;
+    pthread_mutex_lock(&head->lock);
+    for (size_t i = 0; i < pass->items.count; i++) {
+        struct seal_item *item = &pass->items.items[i];
+        if (!item->dropped && !item->series->queued) {
+            item->series->queued = true;
+            array_push(&head->queue, item->series->id);
+        }
+        head_chunk_unref(item->chunk);
+    }
+    pthread_mutex_unlock(&head->lock);
+    array_done(&pass->items);
+    array_done(&pass->labels);
+}
+
+static void drop_chunk(struct head *head, struct seal_item *item)
+{
+    struct head_chunk **at = &item->series->frozen;
+    while (*at != item->chunk)
+        at = &(*at)->next;
+    *at = item->chunk->next;
+    size_t bytes = head_chunk_memory(item->chunk);
+    head->chunk_bytes -= bytes;
+    head->frozen_bytes -= bytes;
+    head->chunk_count--;
+    head_chunk_unref(item->chunk); /* the series' reference; the item has its own */
+    item->dropped = true;
+}
+
+/* Items before `end` whose last day is `day` are committed in all their days. */
+static void drop_committed(struct pass *pass, size_t end, int32_t day)
+{
+    struct head *head = pass->head;
+    uint64_t dropped = 0;
+    pthread_mutex_lock(&head->lock);
+    for (size_t i = 0; i < end; i++) {
+        struct seal_item *item = &pass->items.items[i];
+        if (!item->dropped && item->last_day == day) {
+            drop_chunk(head, item);
+            dropped++;
+        }
+    }
+    pthread_mutex_unlock(&head->lock);
+    store_count(&pass->store->counters.chunks_sealed, dropped);
+}
+
+static bool commit(struct pass *pass, struct seal *seal, size_t end, int32_t day,
+                   struct error *err)
+{
+    if (!seal_commit(seal, err))
+        return false;
+    crash_point("seal.committed");
+    drop_committed(pass, end, day);
+    crash_point("seal.dropped");
+    return true;
+}
+
+static bool add_series(struct pass *pass, struct seal *seal, const struct series *series,
+                       uint32_t *number, struct error *err)
+{
+    array_reserve(&pass->labels, series->pair_count);
+    pthread_mutex_lock(&pass->head->lock);
+    struct labels labels = head_labels(pass->head, series, pass->labels.items);
+    pthread_mutex_unlock(&pass->head->lock);
+    return seal_series(seal, labels, number, err);
+}
+
+/*
+ * All items of one day.  A commit may fall between series only: a mark speaks
+ * for all out-of-order entries of a series up to its LSN.
+ */
+static bool seal_items(struct pass *pass, struct seal *seal, int32_t day, struct error *err)
+{
+    const struct series *series = NULL;
+    uint32_t number = 0;
+    for (size_t i = 0; i < pass->items.count; i++) {
+        const struct seal_item *item = &pass->items.items[i];
+        if (item->dropped || day < item->first_day || day > item->last_day)
+            continue;
+        if (item->series != series) {
+            if (seal_is_full(seal) && !commit(pass, seal, i, day, err))
+                return false;
+            series = item->series;
+            if (!add_series(pass, seal, series, &number, err))
+                return false;
+        }
+        if (!seal_encode(pass->encoder, seal, number, item->chunk, day, err))
+            return false;
+    }
+    return commit(pass, seal, pass->items.count, day, err);
+}
+
+/* The smallest day above `after` that has items; false: none. */
+static bool next_day(const struct pass *pass, int64_t after, int32_t *day)
+{
+    int64_t best = INT64_MAX;
+    for (size_t i = 0; i < pass->items.count; i++) {
+        const struct seal_item *item = &pass->items.items[i];
+        int64_t candidate = item->first_day > after ? item->first_day : after + 1;
+        if (candidate <= item->last_day && candidate < best)
+            best = candidate;
+    }
+    *day = (int32_t)best;
+    return best != INT64_MAX;
+}
+
+static bool seal_days(struct pass *pass, struct error *err)
+{
+    int32_t day;
+    for (int64_t after = INT64_MIN; next_day(pass, after, &day); after = day) {
+        struct partition_id id = {slice_from_text(pass->head->tenant), pass->head->kind, day};
+        struct seal *seal = seal_begin(pass->store->partitions, &id, err);
+        if (seal == NULL)
+            return false;
+        bool ok = seal_items(pass, seal, day, err);
+        seal_end(seal);
+        if (!ok)
+            return error_prefix(err, "sealing day %d of tenant %s", day, pass->head->tenant);
+    }
+    return true;
+}
+
+static bool seal_head(struct store *store, struct head *head, struct error *err)
+{
+    struct pass pass = {.store = store, .head = head};
+    take_frozen(&pass);
+    if (pass.items.count == 0)
+        return true;
+    crash_point("seal.frozen");
+    int64_t start = clock_monotonic_ns();
+    pass.encoder = seal_encoder_new();
+    bool ok = seal_days(&pass, err);
+    seal_encoder_free(pass.encoder);
+    give_back(&pass);
+    store_count(ok ? &store->counters.seals : &store->counters.seal_failures, 1);
+    store_count(&store->counters.seal_ns_total, (uint64_t)(clock_monotonic_ns() - start));
+    return ok;
+}
+
+/* ---- all heads --------------------------------------------------------- */
+
+static void freeze_all(struct store *store, const struct freeze_rule *rule, bool logs_only)
+{
+    struct head *head;
+    for (size_t i = 0; (head = store_head_at(store, i)) != NULL; i++) {
+        if (!logs_only || head->kind == STORE_LOG)
+            head_freeze(head, rule);
+    }
+}
+
+static bool seal_all_heads(struct store *store, struct error *err)
+{
+    bool ok = true;
+    struct head *head;
+    for (size_t i = 0; (head = store_head_at(store, i)) != NULL; i++)
+        ok = seal_head(store, head, err) && ok;
+    store_measure_heads(store);
+    return ok;
+}
+
+/* Segments whose every entry is in a partition. */
+static bool remove_segments(struct store *store, struct error *err)
+{
+    if (store->wal == NULL) /* replay: later */
+        return true;
+    /* Read first: what is applied during the scan is above this. */
+    uint64_t bound = store_counter(&store->applied_lsn) + 1;
+    struct head *head;
+    for (size_t i = 0; (head = store_head_at(store, i)) != NULL; i++) {
+        uint64_t oldest = head_oldest_lsn(head);
+        if (oldest < bound)
+            bound = oldest;
+    }
+    return wal_remove_below(store->wal, bound, err);
+}
+
+bool sealer_seal_all(struct store *store, struct error *err)
+{
+    struct freeze_rule rule = {.all = true};
+    pthread_mutex_lock(&store->seal_lock);
+    freeze_all(store, &rule, false);
+    bool ok = seal_all_heads(store, err) && remove_segments(store, err);
+    pthread_mutex_unlock(&store->seal_lock);
+    return ok;
+}
+
+static uint32_t ago(uint32_t now_s, uint32_t seconds)
+{
+    return now_s > seconds ? now_s - seconds : 0;
+}
+
+static size_t log_bytes(struct store *store)
+{
+    size_t bytes = 0;
+    struct head *head;
+    for (size_t i = 0; (head = store_head_at(store, i)) != NULL; i++) {
+        if (head->kind != STORE_LOG)
+            continue;
+        pthread_mutex_lock(&head->lock);
+        bytes += head->chunk_bytes - head->frozen_bytes;
+        pthread_mutex_unlock(&head->lock);
+    }
+    return bytes;
+}
+
+static void freeze_due(struct store *store)
+{
+    uint32_t now_s = store_now_s();
+    struct freeze_rule rule = {.idle_before_s = ago(now_s, IDLE_S),
+                               .made_before_s = ago(now_s, MADE_S),
+                               .side_before_s = ago(now_s, SIDE_S)};
+    struct wal_stats wal;
+    wal_stats_read(store->wal, &wal);
+    if (wal.bytes > store->options.wal_size_max)
+        rule.lsn_until = wal_oldest_last_lsn(store->wal);
+    if (store_counter(&store->head_memory) > store->options.head_memory_max / 10 * 6)
+        rule.all = true;
+    freeze_all(store, &rule, false);
+    if (log_bytes(store) > LOG_BYTES_MAX) {
+        rule.log_bytes_over = LOG_CHUNK_LARGE;
+        freeze_all(store, &rule, true);
+    }
+    if (log_bytes(store) > 2 * (size_t)LOG_BYTES_MAX) {
+        rule.all = true;
+        freeze_all(store, &rule, true);
+    }
+}
+
+static void remove_idle(struct sealer *sealer)
+{
+    struct store *store = sealer->store;
+    uint32_t now_s = store_now_s();
+    if (now_s - sealer->removed_s < REMOVE_EVERY_S)
+        return;
+    sealer->removed_s = now_s;
+    uint32_t used_before = ago(now_s, UNUSED_S);
+    uint32_t oldest = store_oldest_batch_s(store);
+    struct head *head;
+    for (size_t i = 0; (head = store_head_at(store, i)) != NULL; i++)
+        head_remove_idle(head, oldest < used_before ? oldest : used_before);
+}
+
+/* ---- retention --------------------------------------------------------- */
+
+static bool retention_locked(struct store *store, struct error *err)
+{
+    int64_t now = store_now_ns(store);
+    if (store->options.retention_ns >= 0) {
+        uint64_t deleted = 0;
+        int32_t day = partition_day(ns_sub(now, store->options.retention_ns));
+        if (!partitions_delete_before(store->partitions, day, &deleted, err))
+            return error_prefix(err, "deleting old days");
+        store_count(&store->counters.partitions_deleted, deleted);
+    }
+    return catalog_set_clock(store->catalog, now, err);
+}
+
+bool sealer_retention(struct store *store, struct error *err)
+{
+    pthread_mutex_lock(&store->seal_lock);
+    bool ok = retention_locked(store, err);
+    pthread_mutex_unlock(&store->seal_lock);
+    return ok;
+}
+
+/*
+ * Once an hour.  When the clock has moved by more than a day since the last
+ * look, nothing is deleted this time: a wrong clock must show for an hour more.
+ */
+static bool retention_due(struct sealer *sealer, struct error *err)
+{
+    struct store *store = sealer->store;
+    uint32_t now_s = store_now_s();
+    if (sealer->retention_s != 0 && now_s - sealer->retention_s < RETENTION_EVERY_S)
+        return true;
+    sealer->retention_s = now_s;
+    int64_t now = store_now_ns(store);
+    int64_t seen = catalog_clock(store->catalog);
+    if (seen != 0 && (ns_sub(now, seen) > NS_PER_DAY || ns_sub(seen, now) > NS_PER_DAY))
+        return catalog_set_clock(store->catalog, now, err);
+    return retention_locked(store, err);
+}
+
+/* ---- the thread -------------------------------------------------------- */
+
+static void run_pass(struct sealer *sealer)
+{
+    struct store *store = sealer->store;
+    struct error err = {0};
+    pthread_mutex_lock(&store->seal_lock);
+    freeze_due(store);
+    bool ok = seal_all_heads(store, &err) && remove_segments(store, &err);
+    remove_idle(sealer);
+    ok = retention_due(sealer, &err) && ok;
+    pthread_mutex_unlock(&store->seal_lock);
+    pthread_mutex_lock(&sealer->lock);
+    store->seal_error = ok ? (struct error){0} : err;
+    pthread_mutex_unlock(&sealer->lock);
+}
+
+/* Until the interval is over or somebody wakes; false: the thread must end. */
+static bool wait_turn(struct sealer *sealer)
+{
+    int64_t interval = sealer->store->options.seal_interval_ns;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    if (interval > 0) {
+        until.tv_sec += interval / NS_PER_SECOND;
+        until.tv_nsec += interval % NS_PER_SECOND;
+        if (until.tv_nsec >= NS_PER_SECOND) {
+            until.tv_sec++;
+            until.tv_nsec -= NS_PER_SECOND;
+        }
+    }
+    pthread_mutex_lock(&sealer->lock);
+    int outcome = 0;
+    while (!sealer->stopping && !sealer->woken && outcome == 0)
+        outcome = interval > 0 ? pthread_cond_timedwait(&sealer->wake, &sealer->lock, &until)
+                               : pthread_cond_wait(&sealer->wake, &sealer->lock);
+    sealer->woken = false;
+    bool go_on = !sealer->stopping;
+    pthread_mutex_unlock(&sealer->lock);
+    return go_on;
+}
+
+static void *run(void *context)
+{
+    struct sealer *sealer = context;
+    while (wait_turn(sealer)) {
+        /* interval -1: tests seal by hand only */
+        if (sealer->store->options.seal_interval_ns > 0)
+            run_pass(sealer);
+    }
+    return NULL;
+}
+
+struct sealer *sealer_start(struct store *store, struct error *err)
+{
+    struct sealer *sealer = xcalloc(1, sizeof(*sealer));
+    pthread_condattr_t attributes;
+    sealer->store = store;
+    sealer->removed_s = store_now_s();
+    pthread_mutex_init(&sealer->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&sealer->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    int failed = pthread_create(&sealer->thread, NULL, run, sealer);
+    if (failed != 0) {
+        sealer_free(sealer);
+        return error_null(err, ERR_IO, "starting the sealer: %s", strerror(failed));
+    }
+    sealer->started = true;
+    pthread_setname_np(sealer->thread, "sealer");
+    return sealer;
+}
+
+void sealer_wake(struct sealer *sealer)
+{
+    if (sealer == NULL)
+        return;
+    pthread_mutex_lock(&sealer->lock);
+    sealer->woken = true;
+    pthread_cond_signal(&sealer->wake);
+    pthread_mutex_unlock(&sealer->lock);
+}
+
+void sealer_stop(struct sealer *sealer)
+{
+    if (sealer == NULL || !sealer->started)
+        return;
+    pthread_mutex_lock(&sealer->lock);
+    sealer->stopping = true;
+    pthread_cond_signal(&sealer->wake);
+    pthread_mutex_unlock(&sealer->lock);
+    pthread_join(sealer->thread, NULL);
+    sealer->started = false;
+}
+
+void sealer_free(struct sealer *sealer)
+{
+    if (sealer == NULL)
+        return;
+    sealer_stop(sealer);
+    pthread_mutex_destroy(&sealer->lock);
+    pthread_cond_destroy(&sealer->wake);
+    free(sealer);
+}

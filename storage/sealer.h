@@ -1,0 +1,32 @@
+/*
+ * sealer.h - the thread that moves chunks from the head into partitions.
+ *
+ * It is the only writer of LMDB partitions.  It freezes chunks that are due,
+ * writes them with their marks, lets go of them, and then removes the log's
+ * segments and idle series that nobody needs any more.
+ */
+#ifndef STORAGE_SEALER_H
+#define STORAGE_SEALER_H
+
+#include "base/compiler.h"
+
+#include <stdbool.h>
+
+struct error;
+struct sealer; /* opaque: fields in sealer.c */
+struct store;
+
+struct sealer *sealer_start(struct store *store, struct error *err) MUST_CHECK;
+void sealer_stop(struct sealer *sealer);
+void sealer_free(struct sealer *sealer); /* NULL is fine */
+
+/* Look now and do not wait for the interval; NULL is fine.  Any thread. */
+void sealer_wake(struct sealer *sealer);
+
+/* Seal everything and wait for it.  Any thread; works before start and after stop, too. */
+bool sealer_seal_all(struct store *store, struct error *err) MUST_CHECK;
+
+/* Seal what is frozen: used by replay when memory runs short. */
+bool sealer_retention(struct store *store, struct error *err) MUST_CHECK;
+
+#endif

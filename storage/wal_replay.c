@@ -1,0 +1,466 @@
+/*
+ * wal_replay.c - from the log back to the head, at start.
+ *
+ * Runs alone, before the store's threads.  Segments are read in order, records
+ * go through the same head_apply as live batches; what a partition's marks cover
+ * is decided again but not stored again.  When the head grows over half its
+ * limit it is sealed on the way.  Bad bytes: docs/format-wal.md.
+ */
+#include "storage/store_internal.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "storage/sealer.h"
+#include "storage/wal_read.h"
+
+#include <fcntl.h>
+
+enum { PATH_SIZE = 4096 };
+
+/* The series that the segment at hand has defined for one head. */
+struct defined {
+    uint32_t id;
+    struct series *series;
+};
+
+struct id_map {
+    struct head *head;
+    struct table table; /* id to index in items */
+    ARRAY(struct defined) items;
+};
+
+struct day {
+    struct head *head;
+    int32_t day;
+    struct partition *partition; /* NULL: nothing sealed */
+};
+
+struct mark {
+    const struct series *series;
+    int32_t day;
+    struct sealed_state state;
+};
+
+struct replay {
+    struct store *store;
+    const struct wal_segment_header *header;
+    ARRAY(struct id_map) maps;
+    ARRAY(struct day) days;
+    ARRAY(struct mark) marks;
+    struct table mark_table;
+    ARRAY(struct label) labels; /* scratch */
+    struct series_list table;   /* scratch: of the batch at hand */
+    struct head *covering;      /* the head of the batch at hand */
+    ARRAY(struct wal_known) known;
+    uint64_t next_lsn; /* 0: not known yet */
+    struct error error;
+};
+
+/* ---- what partitions hold already --------------------------------------- */
+
+static struct day *find_day(struct replay *r, struct head *head, int32_t number)
+{
+    for (size_t i = r->days.count; i-- > 0;) {
+        if (r->days.items[i].head == head && r->days.items[i].day == number)
+            return &r->days.items[i];
+    }
+    struct day day = {head, number, NULL};
+    struct partition_id id = {slice_from_text(head->tenant), head->kind, number};
+    if (catalog_generation(r->store->catalog, id.tenant, id.kind, number) != 0) {
+        day.partition = partition_acquire(r->store->partitions, &id, &r->error);
+        if (day.partition == NULL)
+            return NULL;
+    }
+    array_push(&r->days, day);
+    return &r->days.items[r->days.count - 1];
+}
+
+static bool mark_equal(const void *items, uint32_t index, const void *key)
+{
+    const struct mark *mark = &((const struct replay *)items)->marks.items[index];
+    const struct mark *wanted = key;
+    return mark->series == wanted->series && mark->day == wanted->day;
+}
+
+static const struct sealed_state *find_mark(struct replay *r, const struct series *series,
+                                            int32_t number)
+{
+    struct mark wanted = {.series = series, .day = number};
+    uint64_t hash = ((uint64_t)(uintptr_t)series ^ ((uint64_t)(uint32_t)number << 40)) *
+                    UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t at = table_find(&r->mark_table, hash, mark_equal, r, &wanted);
+    if (at != TABLE_NONE)
+        return &r->marks.items[at].state;
+    const struct day *day = find_day(r, r->covering, number);
+    if (day == NULL)
+        return NULL;
+    if (day->partition) {
+        array_reserve(&r->labels, series->pair_count);
+        struct labels labels = head_labels(r->covering, series, r->labels.items);
+        if (!partition_sealed(day->partition, labels, &wanted.state, &r->error))
+            return NULL;
+    }
+    table_insert(&r->mark_table, hash, (uint32_t)r->marks.count);
+    array_push(&r->marks, wanted);
+    return &r->marks.items[r->marks.count - 1].state;
+}
+
+/* apply_sealed: runs inside head_apply, with the head's lock held (nobody else is there). */
+static bool covers(void *context, const struct series *series, bool side, int64_t time_ns,
+                   uint64_t lsn)
+{
+    struct replay *r = context;
+    if (r->error.code != ERR_NONE)
+        return false;
+    const struct sealed_state *state = find_mark(r, series, partition_day(time_ns));
+    if (state == NULL || !state->known)
+        return false;
+    if (side)
+        return lsn <= state->lsn[1];
+    return lsn < state->lsn[0] || (lsn == state->lsn[0] && time_ns <= state->last_ns);
+}
+
+/* ---- records ----------------------------------------------------------- */
+
+static struct id_map *find_map(struct replay *r, struct slice tenant, enum store_kind kind,
+                               struct error *err)
+{
+    for (size_t i = 0; i < r->maps.count; i++) {
+        struct head *head = r->maps.items[i].head;
+        if (head->kind == kind && slice_equal(slice_from_text(head->tenant), tenant))
+            return &r->maps.items[i];
+    }
+    struct id_map map = {.head = store_head(r->store, tenant, kind)};
+    if (map.head == NULL)
+        map.head = store_head_make(r->store, tenant, kind, err);
+    if (map.head == NULL)
+        return NULL;
+    array_push(&r->maps, map);
+    return &r->maps.items[r->maps.count - 1];
+}
+
+static bool id_equal(const void *items, uint32_t index, const void *key)
+{
+    return ((const struct id_map *)items)->items.items[index].id == *(const uint32_t *)key;
+}
+
+static uint64_t id_hash(uint32_t id)
+{
+    return id * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static struct series *map_find(const struct id_map *map, uint32_t id)
+{
+    uint32_t at = table_find(&map->table, id_hash(id), id_equal, map, &id);
+    return at == TABLE_NONE ? NULL : map->items.items[at].series;
+}
+
+static void map_put(struct id_map *map, uint32_t id, struct series *series)
+{
+    uint32_t at = table_find(&map->table, id_hash(id), id_equal, map, &id);
+    if (at != TABLE_NONE) {
+        map->items.items[at].series = series;
+        return;
+    }
+    table_insert(&map->table, id_hash(id), (uint32_t)map->items.count);
+    array_push(&map->items, ((struct defined){id, series}));
+}
+
+static bool malformed(const char *what, struct error *err)
+{
+    return error_set(err, ERR_CORRUPT, "malformed %s", what);
+}
+
+static bool replay_series(struct replay *r, struct slice payload, struct error *err)
+{
+    struct reader in = reader_of(payload);
+    struct slice tenant = read_sized(&in);
+    uint8_t kind = read8(&in);
+    uint64_t count = read_varint(&in);
+    if (in.failed || kind >= STORE_KINDS || tenant.size == 0 || tenant.size > TENANT_NAME_MAX)
+        return malformed("series record", err);
+    struct id_map *map = find_map(r, tenant, kind == STORE_LOG ? STORE_LOG : STORE_METRIC, err);
+    if (map == NULL)
+        return false;
+    array_reserve(&r->labels, WAL_LABELS_MAX);
+    for (uint64_t i = 0; i < count; i++) {
+        struct wal_series definition;
+        size_t labels;
+        if (!wal_series_read(&in, &definition, r->labels.items, &labels))
+            return malformed("series definition", err);
+        struct series *series = head_define(
+            map->head, (struct labels){r->labels.items, labels}, 0, store_now_s(), err);
+        if (series == NULL)
+            return false;
+        series->last_ns = definition.last_ns;
+        series->last_bits = definition.last_bits;
+        map_put(map, definition.id, series);
+    }
+    return reader_left(&in) == 0 || malformed("series record", err);
+}
+
+/* The series that the batch names, in r->table. */
+static bool read_table(struct replay *r, struct reader *in, const struct id_map *map,
+                       uint64_t count, struct error *err)
+{
+    int64_t id = 0;
+    r->table.count = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        if (__builtin_add_overflow(id, read_zigzag(in), &id) || in->failed)
+            return malformed("list of series", err);
+        struct series *series =
+            id < 0 || id >= TABLE_NONE ? NULL : map_find(map, (uint32_t)id);
+        if (series == NULL)
+            return error_set(err, ERR_CORRUPT, "series %lld is not defined in this segment",
+                             (long long)id);
+        array_push(&r->table, series);
+    }
+    return true;
+}
+
+static bool replay_batch(struct replay *r, const struct wal_record *record, struct error *err)
+{
+    struct reader in = reader_of(record->payload);
+    struct wal_batch batch;
+    if (!wal_batch_read(&in, &batch) ||
+        (record->type == WAL_SAMPLES) != (batch.kind == STORE_METRIC))
+        return malformed("batch", err);
+    struct id_map *map = find_map(r, batch.tenant, batch.kind, err);
+    if (map == NULL || !read_table(r, &in, map, batch.series_count, err))
+        return false;
+    r->covering = map->head;
+    struct apply_sealed sealed = {covers, r};
+    struct apply_result applied = {0};
+    struct apply_batch apply = {.body = slice_of(in.at, reader_left(&in)),
+                                .table = r->table.items,
+                                .table_count = r->table.count,
+                                .lsn = record->lsn,
+                                .now_s = store_now_s(),
+                                .window_ns = r->header->window_ns[batch.kind],
+                                .sealed = &sealed};
+    bool ok = head_apply(map->head, &apply, &applied);
+    if (r->error.code != ERR_NONE) {
+        *err = r->error;
+        return false;
+    }
+    if (!ok || (batch.metadata.size > 0 &&
+                !metadata_apply(r->store->metadata, batch.tenant, batch.metadata)))
+        return malformed("batch", err);
+    if (batch.has_producer)
+        producers_add(r->store->producers, &batch.id);
+    uint64_t *stored = batch.kind == STORE_METRIC ? &r->store->replay.samples
+                                                  : &r->store->replay.entries;
+    *stored += applied.stored;
+    r->store->replay.skipped += applied.skipped;
+    __atomic_add_fetch(&r->store->head_memory, (uint64_t)applied.memory, __ATOMIC_RELAXED);
+    return true;
+}
+
+static bool replay_metadata(struct replay *r, struct slice payload, struct error *err)
+{
+    struct reader in = reader_of(payload);
+    struct slice tenant = read_sized(&in);
+    if (in.failed || tenant.size == 0 || tenant.size > TENANT_NAME_MAX ||
+        !metadata_apply(r->store->metadata, tenant, slice_of(in.at, reader_left(&in))))
+        return malformed("metadata record", err);
+    return true;
+}
+
+static bool replay_record(struct replay *r, const struct wal_record *record, struct error *err)
+{
+    r->store->replay.records++;
+    switch (record->type) {
+    case WAL_SERIES:
+        return replay_series(r, record->payload, err);
+    case WAL_SAMPLES:
+    case WAL_ENTRIES:
+        return replay_batch(r, record, err);
+    case WAL_METADATA:
+        return replay_metadata(r, record->payload, err);
+    default:
+        return producers_read(r->store->producers, record->payload) ||
+               malformed("producers record", err);
+    }
+}
+
+/* ---- segments ---------------------------------------------------------- */
+
+static void maps_clear(struct replay *r)
+{
+    for (size_t i = 0; i < r->maps.count; i++) {
+        array_done(&r->maps.items[i].items);
+        table_done(&r->maps.items[i].table);
+    }
+    r->maps.count = 0;
+}
+
+/* Cut the segment behind its last good record. */
+static bool cut(struct replay *r, const char *path, const struct wal_reader *reader,
+                struct error *err)
+{
+    AUTO(fd_drop) int fd = file_open(path, O_RDWR | O_CLOEXEC, 0, err);
+    if (fd < 0 || !file_truncate(fd, wal_reader_offset(reader), err) || !file_sync(fd, err))
+        return error_prefix(err, "cutting the torn end of %s", path);
+    r->store->replay.torn_bytes += wal_reader_size(reader) - wal_reader_offset(reader);
+    return true;
+}
+
+static bool bad_record(struct replay *r, const char *path, struct wal_reader *reader, bool last,
+                       struct error *err)
+{
+    bool damaged = true;
+    if (last) {
+        if (!wal_reader_damaged(reader, &damaged, err))
+            return false;
+        damaged = damaged && (r->header->flags & WAL_DURABLE);
+    }
+    if (damaged && !r->store->options.repair)
+        return error_set(err, ERR_CORRUPT,
+                         "%s is damaged at offset %llu (record %llu): acknowledged entries would "
+                         "be lost; start with repair to cut it there",
+                         path, (unsigned long long)wal_reader_offset(reader),
+                         (unsigned long long)wal_reader_next_lsn(reader));
+    return cut(r, path, reader, err);
+}
+
+static bool replay_records(struct replay *r, const char *path, struct wal_reader *reader,
+                           bool last, struct error *err)
+{
+    struct wal_record record;
+    for (;;) {
+        uint64_t offset = wal_reader_offset(reader);
+        enum wal_read outcome = wal_reader_next(reader, &record, err);
+        if (outcome == WAL_READ_END)
+            return true;
+        if (outcome == WAL_READ_ERROR)
+            return error_prefix(err, "%s", path);
+        if (outcome == WAL_READ_BAD)
+            return bad_record(r, path, reader, last, err);
+        if (!replay_record(r, &record, err))
+            return error_prefix(err, "%s, offset %llu", path, (unsigned long long)offset);
+        if (store_counter(&r->store->head_memory) > r->store->options.head_memory_max / 2 &&
+            !sealer_seal_all(r->store, err))
+            return error_prefix(err, "sealing during replay");
+    }
+}
+
+/* A header that is not whole: the roll was cut short, or the file is damaged. */
+static bool bad_header(struct replay *r, const char *path, uint64_t size, bool last,
+                       struct error *err)
+{
+    if (!(last && size <= WAL_HEADER_SIZE) && !r->store->options.repair)
+        return error_set(err, ERR_CORRUPT, "%s is damaged at offset 0 (no valid header)", path);
+    r->store->replay.torn_bytes += size;
+    return file_unlink(path, err);
+}
+
+static bool replay_segment(struct replay *r, uint64_t number, bool last, struct error *err)
+{
+    char path[PATH_SIZE];
+    bool valid;
+    wal_path(r->store->directory, number, path, sizeof(path));
+    struct wal_reader *reader = wal_reader_open(path, &valid, err);
+    if (reader == NULL)
+        return false;
+    bool ok;
+    const struct wal_segment_header *header = wal_reader_header(reader);
+    if (!valid) {
+        ok = bad_header(r, path, wal_reader_size(reader), last, err);
+    } else if (!r->store->options.repair &&
+               (header->number != number ||
+                (r->next_lsn != 0 && header->first_lsn != r->next_lsn))) {
+        ok = error_set(err, ERR_CORRUPT,
+                       "%s begins with record %llu where %llu was expected: a segment is missing",
+                       path, (unsigned long long)header->first_lsn,
+                       (unsigned long long)r->next_lsn);
+    } else {
+        r->header = header;
+        maps_clear(r);
+        ok = replay_records(r, path, reader, last, err);
+        r->next_lsn = wal_reader_next_lsn(reader);
+        struct wal_known known = {number, r->next_lsn - 1, wal_reader_offset(reader)};
+        array_push(&r->known, known);
+        r->store->replay.segments++;
+    }
+    wal_reader_close(reader);
+    return ok;
+}
+
+/* Without any segment LSNs must go on behind what partitions have seen. */
+static bool lsn_from_partitions(struct replay *r, struct error *err)
+{
+    AUTO(arena_drop) struct arena *arena = arena_new((size_t)256 << 20);
+    struct catalog_day *days;
+    size_t count;
+    if (!catalog_all_days(r->store->catalog, arena, &days, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct partition_id id = {days[i].tenant, days[i].kind, days[i].day};
+        struct partition *partition = partition_acquire(r->store->partitions, &id, err);
+        if (partition == NULL)
+            return false;
+        uint64_t lsn = partition_lsn_max(partition);
+        partition_release(partition);
+        if (lsn >= r->next_lsn)
+            r->next_lsn = lsn + 1;
+    }
+    return true;
+}
+
+static bool replay_all(struct replay *r, const uint64_t *numbers, size_t count, struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && numbers[i] != numbers[i - 1] + 1 && !r->store->options.repair)
+            return error_set(err, ERR_CORRUPT, "log segment %llu is missing",
+                             (unsigned long long)numbers[i - 1] + 1);
+        if (!replay_segment(r, numbers[i], i + 1 == count, err))
+            return false;
+    }
+    if (r->next_lsn == 0) {
+        r->next_lsn = 1;
+        return lsn_from_partitions(r, err);
+    }
+    return true;
+}
+
+static void replay_done(struct replay *r)
+{
+    maps_clear(r);
+    array_done(&r->maps);
+    for (size_t i = 0; i < r->days.count; i++)
+        partition_release(r->days.items[i].partition);
+    array_done(&r->days);
+    array_done(&r->marks);
+    table_done(&r->mark_table);
+    array_done(&r->labels);
+    array_done(&r->table);
+    array_done(&r->known);
+}
+
+bool store_replay_wal(struct store *store, struct error *err)
+{
+    int64_t start = clock_monotonic_ns();
+    struct replay r = {.store = store};
+    uint64_t *numbers;
+    size_t count;
+    if (!wal_segments(store->directory, &numbers, &count, err))
+        return false;
+    bool ok = replay_all(&r, numbers, count, err);
+    if (ok) {
+        const struct store_options *o = &store->options;
+        struct wal_options options = {.directory = store->directory,
+                                      .durable = o->ack == STORE_ACK_DURABLE,
+                                      .segment_size = o->wal_segment_size,
+                                      .window_ns = {o->out_of_order_ns[0], o->out_of_order_ns[1]},
+                                      .now_ns = store_now_ns(store)};
+        uint64_t next_number = count > 0 ? numbers[count - 1] + 1 : 1;
+        store->start_lsn = store->applied_lsn = r.next_lsn - 1;
+        store->wal = wal_new(&options, r.known.items, r.known.count, next_number, r.next_lsn);
+    }
+    free(numbers);
+    replay_done(&r);
+    store->replay.duration_ns = clock_monotonic_ns() - start;
+    return ok;
+}
