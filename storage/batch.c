@@ -228,7 +228,8 @@ static bool check_time(struct batch *batch, int64_t time_ns, struct error *err)
     if (time_ns > batch->newest_ns) {
         batch->refused[REFUSED_TOO_NEW]++;
         store_count(&batch->store->counters.refused[batch->head->kind][REFUSED_TOO_NEW], 1);
-        return error_set(err, ERR_INVALID, "time %lld ns is too far in the future, the limit is %lld",
+        return error_set(err, ERR_INVALID,
+                         "time %lld ns is too far in the future, the limit is %lld",
                          (long long)time_ns, (long long)batch->newest_ns);
     }
     if (time_ns < batch->oldest_ns) {

@@ -369,9 +369,9 @@ static void commit_group(struct committer *c, struct batch *group)
         }
         encode_group(c, group);
     }
-    bool ok = buffer_check(&c->bytes, "a group of batches", &err) &&
-              (c->records == 0 ||
-               wal_append(c->store->wal, buffer_slice(&c->bytes), c->records, &err));
+    bool ok =
+        buffer_check(&c->bytes, "a group of batches", &err) &&
+        (c->records == 0 || wal_append(c->store->wal, buffer_slice(&c->bytes), c->records, &err));
     note_outcome(c, ok, &err);
     if (ok)
         apply_group(c, group);

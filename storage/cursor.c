@@ -41,9 +41,8 @@ static void snapshot_chunk(struct cursor *cursor, struct head_chunk *chunk, bool
         snapshot_pieces(cursor, chunk, frozen);
         return;
     }
-    struct snapshot snapshot = {.chunk = head_chunk_snapshot(chunk, frozen),
-                                .lsn = chunk->last_lsn,
-                                .side = chunk->side};
+    struct snapshot snapshot = {
+        .chunk = head_chunk_snapshot(chunk, frozen), .lsn = chunk->last_lsn, .side = chunk->side};
     if (!frozen)
         cursor->snapshot_bytes += chunk->size + sizeof(*chunk);
     array_push(&cursor->snapshots, snapshot);
@@ -87,9 +86,8 @@ static bool select_head(struct cursor *cursor, struct head *head, struct error *
     const struct cursor_request *request = &cursor->request;
     struct id_list ids = {0};
     pthread_mutex_lock(&head->lock);
-    struct postings_plan *plan =
-        postings_plan_new(&head->postings, request->matchers, request->matcher_count,
-                          (uint32_t)head->series.count);
+    struct postings_plan *plan = postings_plan_new(
+        &head->postings, request->matchers, request->matcher_count, (uint32_t)head->series.count);
     pthread_mutex_unlock(&head->lock);
     bool ok = postings_decide(plan, err);
     if (ok) {
@@ -177,7 +175,8 @@ static bool add_ranges(struct merging *merging, uint32_t part_index,
         while (at < part->refs.count && part->refs.items[at].series == numbers->items[i])
             at++;
         range.count = at - range.first;
-        struct cursor_series *series = &cursor->series.items[merge_labels(merging, labels[i])];
+        uint32_t index = merge_labels(merging, labels[i]); /* may move the array */
+        struct cursor_series *series = &cursor->series.items[index];
         range.next = series->range_first;
         series->range_first = (uint32_t)cursor->ranges.count;
         array_push(&cursor->ranges, range);

@@ -19,7 +19,7 @@ struct log_source {
     int64_t first_ns, last_ns;
     uint64_t lsn;
     bool side;
-    bool clean;              /* touches no other source: nothing can come twice */
+    bool clean;                    /* touches no other source: nothing can come twice */
     const struct log_piece *piece; /* or the sealed chunk: */
     uint32_t part;
     size_t ref;
@@ -212,8 +212,11 @@ static bool decode_piece(struct log_source *source, struct error *err)
         lengths[i] = (uint32_t)list[i].line.size;
         metadata[i] = read_pairs(arena, list[i].metadata);
     }
-    source->entries = (struct chunk_entries){
-        .times_ns = times, .lengths = lengths, .lines = lines, .metadata = metadata, .count = count};
+    source->entries = (struct chunk_entries){.times_ns = times,
+                                             .lengths = lengths,
+                                             .lines = lines,
+                                             .metadata = metadata,
+                                             .count = count};
     return arena_check(arena, "a log stream's entries", err);
 }
 
@@ -233,8 +236,8 @@ static bool decode_chunk(const struct entry_stream *stream, struct log_source *s
     struct buffer bytes;
     struct slice chunk;
     buffer_init(&bytes, stream->cursor->memory_max);
-    bool ok = partition_fetch(part->partition, &part->refs.items[source->ref], 1, &bytes, &chunk,
-                              err);
+    bool ok =
+        partition_fetch(part->partition, &part->refs.items[source->ref], 1, &bytes, &chunk, err);
     if (ok) {
         struct slice kept = arena_copy(source->arena, chunk); /* columns may point into it */
         ok = arena_check(source->arena, "a log stream's entries", err) &&
@@ -251,8 +254,8 @@ static size_t find_time(const struct chunk_entries *entries, int64_t time_ns, bo
     size_t high = entries->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        bool before = after ? entries->times_ns[middle] <= time_ns
-                            : entries->times_ns[middle] < time_ns;
+        bool before =
+            after ? entries->times_ns[middle] <= time_ns : entries->times_ns[middle] < time_ns;
         if (before)
             low = middle + 1;
         else
@@ -371,8 +374,8 @@ static void give(struct entry_stream *stream, const struct log_source *source, s
     unsigned projection = stream->projection;
     array_push(&stream->times, entries->times_ns[i]);
     if (projection & (CURSOR_LENGTHS | CURSOR_LINES))
-        array_push(&stream->lengths, entries->lengths ? entries->lengths[i]
-                                                      : (uint32_t)entries->lines[i].size);
+        array_push(&stream->lengths,
+                   entries->lengths ? entries->lengths[i] : (uint32_t)entries->lines[i].size);
     if (projection & CURSOR_LINES)
         array_push(&stream->lines, entries->lines[i]);
     if (projection & CURSOR_METADATA)

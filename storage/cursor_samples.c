@@ -124,7 +124,8 @@ static bool decode(struct cursor_reader *reader, const struct sample_source *sou
     size_t at = reader->times.count;
     size_t needed = at + chunk_room(source->count);
     if (needed > reader->cursor->memory_max / 16)
-        return error_set(err, ERR_LIMIT, "a series with more than %zu samples in the range, the limit",
+        return error_set(err, ERR_LIMIT,
+                         "a series with more than %zu samples in the range, the limit",
                          reader->cursor->memory_max / 16);
     array_reserve(&reader->times, needed);
     array_reserve(&reader->values, needed);

@@ -14,7 +14,7 @@ static const struct {
     unsigned long magic;
     const char *name;
 } remote[] = {
-    {0x6969, "NFS"},     {0x517B, "SMB"},  {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB2"},
+    {0x6969, "NFS"},     {0x517B, "SMB"},      {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB2"},
     {0x01021997, "9p"},  {0x65735546, "FUSE"}, {0x00C36400, "Ceph"}, {0x0BD00BD0, "Lustre"},
     {0x5346414F, "AFS"}, {0x47504653, "GPFS"},
 };

@@ -128,12 +128,12 @@ void head_freeze_chunk(struct head *head, struct series *series, struct head_chu
 /* ---- for the sealer ---------------------------------------------------- */
 
 struct freeze_rule {
-    bool all;                 /* everything */
-    uint32_t idle_before_s;   /* in-order chunks not touched since */
-    uint32_t made_before_s;   /* in-order chunks begun before */
-    uint32_t side_before_s;   /* side chunks begun before */
-    uint64_t lsn_until;       /* chunks that begin at or below this LSN */
-    size_t log_bytes_over;    /* log chunks larger than this */
+    bool all;               /* everything */
+    uint32_t idle_before_s; /* in-order chunks not touched since */
+    uint32_t made_before_s; /* in-order chunks begun before */
+    uint32_t side_before_s; /* side chunks begun before */
+    uint64_t lsn_until;     /* chunks that begin at or below this LSN */
+    size_t log_bytes_over;  /* log chunks larger than this */
 };
 /* Freeze the open chunks for which the rule holds; locks the head piece by piece. */
 void head_freeze(struct head *head, const struct freeze_rule *rule);

@@ -38,8 +38,8 @@ static bool is_sealed(const struct apply_batch *batch, const struct series *seri
 }
 
 /* Is an out-of-order time inside the window?  Refused entries are counted. */
-static bool in_window(const struct apply_batch *batch, const struct series *series,
-                      uint32_t number, int64_t time_ns, struct apply_result *result)
+static bool in_window(const struct apply_batch *batch, const struct series *series, uint32_t number,
+                      int64_t time_ns, struct apply_result *result)
 {
     int64_t bound = ns_sub(series->last_ns, batch->window_ns);
     if (batch->window_ns < 0 || time_ns >= bound)
@@ -106,9 +106,8 @@ static void apply_late_sample(struct head *head, const struct apply_batch *batch
     head->chunk_bytes += head_chunk_memory(series->side);
 }
 
-static inline void apply_sample(struct head *head, const struct apply_batch *batch,
-                                uint32_t number, int64_t time_ns, uint64_t bits,
-                                struct apply_result *result)
+static inline void apply_sample(struct head *head, const struct apply_batch *batch, uint32_t number,
+                                int64_t time_ns, uint64_t bits, struct apply_result *result)
 {
     struct series *series = batch->table[number];
     if (UNLIKELY(time_ns <= series->last_ns)) {

@@ -52,7 +52,7 @@ struct head_chunk {
     uint32_t size, capacity;       /* of data; logs: bytes in pieces, heap bytes of pieces */
     bool log, side;
     union {
-        struct { /* metrics in order */
+        struct {            /* metrics in order */
             int64_t end_ns; /* of the time bucket: the chunk is cut there */
             int64_t delta_ms;
             uint64_t last_bits;

@@ -10,8 +10,8 @@ void lookup_init(struct lookup *lookup)
 {
     static uint64_t made; /* every cache has a seed of its own */
     *lookup = (struct lookup){0};
-    lookup->seed = hash_seed() ^ (__atomic_add_fetch(&made, 1, __ATOMIC_RELAXED) *
-                                  UINT64_C(0x9e3779b97f4a7c15));
+    lookup->seed = hash_seed() ^
+                   (__atomic_add_fetch(&made, 1, __ATOMIC_RELAXED) * UINT64_C(0x9e3779b97f4a7c15));
     for (int i = 0; i < LOOKUP_STRIPES; i++)
         pthread_mutex_init(&lookup->stripes[i].lock, NULL);
 }

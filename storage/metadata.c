@@ -211,9 +211,9 @@ bool metadata_list(struct metadata *metadata, struct slice tenant_name, struct s
     list = arena_calloc(arena, end - first, sizeof(*list));
     for (size_t i = first; list && i < end; i++) {
         const struct metric_metadata *item = &tenant->items.items[i];
-        list[i - first] = (struct metric_metadata){
-            arena_copy(arena, item->family), arena_copy(arena, item->type),
-            arena_copy(arena, item->help), arena_copy(arena, item->unit)};
+        list[i - first] =
+            (struct metric_metadata){arena_copy(arena, item->family), arena_copy(arena, item->type),
+                                     arena_copy(arena, item->help), arena_copy(arena, item->unit)};
     }
     pthread_mutex_unlock(&metadata->lock);
     if (!arena_check(arena, "metric metadata", err))

@@ -55,9 +55,8 @@ static bool gather_head(struct gathering *g, struct head *head, struct error *er
     const struct names_request *request = g->request;
     struct id_list ids = {0};
     pthread_mutex_lock(&head->lock);
-    struct postings_plan *plan =
-        postings_plan_new(&head->postings, request->matchers, request->matcher_count,
-                          (uint32_t)head->series.count);
+    struct postings_plan *plan = postings_plan_new(
+        &head->postings, request->matchers, request->matcher_count, (uint32_t)head->series.count);
     pthread_mutex_unlock(&head->lock);
     bool ok = postings_decide(plan, err);
     if (ok) {

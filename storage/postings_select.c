@@ -228,11 +228,12 @@ void postings_select(const struct postings *postings, const struct postings_plan
     struct id_list other = {0};
     bool first = true;
     out->count = 0;
-    for (size_t at; (at = next_term(postings, plan, used)) != SIZE_MAX; first = false) {
+    for (size_t at; (at = next_term(postings, plan, used)) != SIZE_MAX;) {
         used[at] = true;
         term_ids(postings, &plan->terms[at], first ? out : &other);
         if (!first)
             filter_ids(out, &other, true);
+        first = false;
         if (out->count == 0)
             break;
     }

@@ -109,8 +109,8 @@ static bool encode_samples(struct seal_encoder *e, struct seal *seal, uint32_t s
         if (count > CHUNK_SAMPLES_MAX)
             count = CHUNK_SAMPLES_MAX;
         buffer_clear(&e->bytes);
-        if (!chunk_encode_samples(e->times.items + at, e->values.items + at, count,
-                                  chunk->last_lsn, flags_of(chunk), &e->bytes, err) ||
+        if (!chunk_encode_samples(e->times.items + at, e->values.items + at, count, chunk->last_lsn,
+                                  flags_of(chunk), &e->bytes, err) ||
             !seal_chunk(seal, series, buffer_slice(&e->bytes), err))
             return false;
         at += count;

@@ -123,8 +123,7 @@ static void drop_committed(struct pass *pass, size_t end, int32_t day)
     store_count(&pass->store->counters.chunks_sealed, dropped);
 }
 
-static bool commit(struct pass *pass, struct seal *seal, size_t end, int32_t day,
-                   struct error *err)
+static bool commit(struct pass *pass, struct seal *seal, size_t end, int32_t day, struct error *err)
 {
     if (!seal_commit(seal, err))
         return false;

@@ -246,7 +246,8 @@ bool store_writable(struct store *store, struct error *err)
         return false;
     uint64_t memory = store_counter(&store->head_memory);
     if (memory > store->options.head_memory_max)
-        return error_set(err, ERR_UNAVAILABLE, "entries in memory take %llu bytes, the limit is %zu",
+        return error_set(err, ERR_UNAVAILABLE,
+                         "entries in memory take %llu bytes, the limit is %zu",
                          (unsigned long long)memory, store->options.head_memory_max);
     return true;
 }

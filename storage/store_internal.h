@@ -53,11 +53,11 @@ struct store {
     struct batch *spare;          /* for reuse */
     size_t spare_count;
 
-    uint64_t start_lsn;   /* the last one of before this run; fixed after replay */
-    pthread_mutex_t seal_lock;    /* one seal pass at a time; outermost */
-    struct error seal_error;      /* of the last pass; behind the sealer's lock */
-    uint64_t applied_lsn;         /* atomic: every batch up to it is in the head */
-    uint64_t head_memory; /* atomic: bytes of all chunks, as of the last group or seal */
+    uint64_t start_lsn;        /* the last one of before this run; fixed after replay */
+    pthread_mutex_t seal_lock; /* one seal pass at a time; outermost */
+    struct error seal_error;   /* of the last pass; behind the sealer's lock */
+    uint64_t applied_lsn;      /* atomic: every batch up to it is in the head */
+    uint64_t head_memory;      /* atomic: bytes of all chunks, as of the last group or seal */
     struct store_counters counters;
     struct store_replay replay;
 };

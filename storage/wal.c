@@ -105,7 +105,8 @@ uint64_t wal_segment_number(const struct wal *wal)
 
 bool wal_is_full(const struct wal *wal, size_t size)
 {
-    return wal->fd < 0 || (wal->size > WAL_HEADER_SIZE && wal->size + size > wal->options.segment_size);
+    return wal->fd < 0 ||
+           (wal->size > WAL_HEADER_SIZE && wal->size + size > wal->options.segment_size);
 }
 
 bool wal_failed(const struct wal *wal)

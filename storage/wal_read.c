@@ -33,8 +33,7 @@ static void reader_drop(struct wal_reader **reader)
 static const uint8_t *look(struct wal_reader *reader, uint64_t offset, size_t size,
                            struct error *err)
 {
-    if (offset < reader->window_at ||
-        offset + size > reader->window_at + reader->window.count) {
+    if (offset < reader->window_at || offset + size > reader->window_at + reader->window.count) {
         uint64_t wanted = reader->size - offset;
         if (wanted > WINDOW_SIZE && wanted > size)
             wanted = size > WINDOW_SIZE ? size : WINDOW_SIZE;
@@ -64,9 +63,8 @@ struct wal_reader *wal_reader_open(const char *path, bool *valid, struct error *
     if (!wal_header_read(bytes, &reader->header))
         return TAKE(reader);
     if (reader->header.version > WAL_VERSION)
-        return error_null(err, ERR_UNSUPPORTED,
-                          "%s has log format %u, this version knows up to %d", path,
-                          reader->header.version, WAL_VERSION);
+        return error_null(err, ERR_UNSUPPORTED, "%s has log format %u, this version knows up to %d",
+                          path, reader->header.version, WAL_VERSION);
     reader->next_lsn = reader->header.first_lsn;
     *valid = true;
     return TAKE(reader);
@@ -110,8 +108,7 @@ static enum wal_read record_at(struct wal_reader *reader, uint64_t offset,
     const uint8_t *head = look(reader, offset, WAL_RECORD_HEAD, err);
     if (head == NULL)
         return WAL_READ_ERROR;
-    if (!wal_record_peek(head, record) ||
-        record->size > reader->size - offset - WAL_RECORD_HEAD)
+    if (!wal_record_peek(head, record) || record->size > reader->size - offset - WAL_RECORD_HEAD)
         return WAL_READ_BAD;
     size_t size = WAL_RECORD_HEAD + (size_t)record->size;
     const uint8_t *bytes = look(reader, offset, size, err);

@@ -190,8 +190,8 @@ static bool replay_series(struct replay *r, struct slice payload, struct error *
         size_t labels;
         if (!wal_series_read(&in, &definition, r->labels.items, &labels))
             return malformed("series definition", err);
-        struct series *series = head_define(
-            map->head, (struct labels){r->labels.items, labels}, 0, store_now_s(), err);
+        struct series *series =
+            head_define(map->head, (struct labels){r->labels.items, labels}, 0, store_now_s(), err);
         if (series == NULL)
             return false;
         series->last_ns = definition.last_ns;
@@ -210,8 +210,7 @@ static bool read_table(struct replay *r, struct reader *in, const struct id_map 
     for (uint64_t i = 0; i < count; i++) {
         if (__builtin_add_overflow(id, read_zigzag(in), &id) || in->failed)
             return malformed("list of series", err);
-        struct series *series =
-            id < 0 || id >= TABLE_NONE ? NULL : map_find(map, (uint32_t)id);
+        struct series *series = id < 0 || id >= TABLE_NONE ? NULL : map_find(map, (uint32_t)id);
         if (series == NULL)
             return error_set(err, ERR_CORRUPT, "series %lld is not defined in this segment",
                              (long long)id);
@@ -250,8 +249,8 @@ static bool replay_batch(struct replay *r, const struct wal_record *record, stru
         return malformed("batch", err);
     if (batch.has_producer)
         producers_add(r->store->producers, &batch.id);
-    uint64_t *stored = batch.kind == STORE_METRIC ? &r->store->replay.samples
-                                                  : &r->store->replay.entries;
+    uint64_t *stored =
+        batch.kind == STORE_METRIC ? &r->store->replay.samples : &r->store->replay.entries;
     *stored += applied.stored;
     r->store->replay.skipped += applied.skipped;
     __atomic_add_fetch(&r->store->head_memory, (uint64_t)applied.memory, __ATOMIC_RELAXED);
@@ -325,8 +324,8 @@ static bool bad_record(struct replay *r, const char *path, struct wal_reader *re
     return cut(r, path, reader, err);
 }
 
-static bool replay_records(struct replay *r, const char *path, struct wal_reader *reader,
-                           bool last, struct error *err)
+static bool replay_records(struct replay *r, const char *path, struct wal_reader *reader, bool last,
+                           struct error *err)
 {
     struct wal_record record;
     for (;;) {
@@ -371,10 +370,10 @@ static bool replay_segment(struct replay *r, uint64_t number, bool last, struct 
     } else if (!r->store->options.repair &&
                (header->number != number ||
                 (r->next_lsn != 0 && header->first_lsn != r->next_lsn))) {
-        ok = error_set(err, ERR_CORRUPT,
-                       "%s begins with record %llu where %llu was expected: a segment is missing",
-                       path, (unsigned long long)header->first_lsn,
-                       (unsigned long long)r->next_lsn);
+        ok =
+            error_set(err, ERR_CORRUPT,
+                      "%s begins with record %llu where %llu was expected: a segment is missing",
+                      path, (unsigned long long)header->first_lsn, (unsigned long long)r->next_lsn);
     } else {
         r->header = header;
         maps_clear(r);
