@@ -202,9 +202,9 @@ static void times_encode(const int64_t *times_ns, size_t count, unsigned unit, s
 {
     int64_t stack[1024];
     int64_t *units = count > COUNT_OF(stack) ? xmalloc(count * sizeof(*units)) : stack;
-    int64_t first = chunk_time_in_units(times_ns[0], unit);
+    uint64_t first = (uint64_t)chunk_time_in_units(times_ns[0], unit);
     for (size_t i = 0; i < count; i++)
-        units[i] = chunk_time_in_units(times_ns[i], unit) - first;
+        units[i] = (int64_t)((uint64_t)chunk_time_in_units(times_ns[i], unit) - first);
     buffer_put8(out, TIMES_INTEGERS);
     integers_encode(units, count, true, out);
     if (units != stack)

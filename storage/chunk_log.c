@@ -151,9 +151,9 @@ static bool columns_encode(const struct chunk_entries *e, unsigned unit, struct 
                            struct buffer *body, struct error *err)
 {
     AUTO(memory_drop) int64_t *numbers = xmalloc(e->count * sizeof(*numbers));
-    int64_t first = chunk_time_in_units(e->times_ns[0], unit);
+    uint64_t first = (uint64_t)chunk_time_in_units(e->times_ns[0], unit);
     for (size_t i = 0; i < e->count; i++)
-        numbers[i] = chunk_time_in_units(e->times_ns[i], unit) - first;
+        numbers[i] = (int64_t)((uint64_t)chunk_time_in_units(e->times_ns[i], unit) - first);
     if (!numbers_add(columns, COLUMN_TIMES, numbers, e->count, body, err))
         return false;
 
@@ -274,7 +274,7 @@ static bool column_load(const struct columns *columns, uint8_t id, struct arena 
         if (checksum32(c->stored.data, c->stored.size) != c->checksum)
             return error_set(err, ERR_CORRUPT, "column %d of a log chunk has a wrong checksum", id);
         if (c->plain_size == 0) {
-            *plain = (struct slice){0};
+            *plain = SLICE("");
             return true;
         }
         char *bytes = arena_alloc(arena, c->plain_size);

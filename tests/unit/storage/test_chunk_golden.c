@@ -1,0 +1,159 @@
+/*
+ * Chunks written by earlier versions decode to what went in: tests/golden/chunk-v1-*.bin.
+ *
+ * The contents follow from formulas here, so the files need no companion.  With
+ * ETINDE_WRITE_GOLDEN=1 missing files are written; existing ones never change.
+ */
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/memory.h"
+#include "storage/chunk.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { COUNT = 300, GOLDEN_SIZE_MAX = 1 << 20 };
+
+static const char *const shapes[] = {"constant", "counter", "gauge",     "odd",   "xor",
+                                     "repeats",  "large",   "irregular", "jitter"};
+
+/* Contents by formula: exact in IEEE arithmetic, so the same on every machine. */
+static void samples_make(size_t shape, int64_t *times, double *values)
+{
+    uint64_t state = 88172645463325252u;
+    uint64_t level = 1000000;
+    for (size_t i = 0; i < COUNT; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        times[i] = INT64_C(1700000000000000000) + (int64_t)i * INT64_C(15000000000);
+        if (shape == 7)
+            times[i] += (int64_t)(state % 14999) * 1000003;
+        if (shape == 8)
+            times[i] += (int64_t)(state % 9) * 1000000;
+        level += state >> 33 & 1023;
+        switch (shape) {
+        case 0:
+            values[i] = 0.25;
+            break;
+        case 2:
+            values[i] = (double)(int64_t)(level % 20000) / 100;
+            break;
+        case 3:
+            values[i] = i % 40 == 7   ? double_from_bits(0x7ff0000000000002u)
+                        : i % 40 == 9 ? -0.0
+                                      : (double)level;
+            break;
+        case 4:
+            values[i] = double_from_bits(0x3ff0000000000000u | state >> 12);
+            break;
+        case 5:
+            values[i] =
+                i % 10 ? values[i - 1] : double_from_bits(0x4010000000000000u | state >> 12);
+            break;
+        case 6:
+            values[i] = 9007199254740992.0 + (double)(level * 4);
+            break;
+        default:
+            values[i] = (double)level;
+        }
+    }
+}
+
+static struct chunk_entries entries_make(struct arena *arena)
+{
+    int64_t *times = arena_calloc(arena, COUNT, sizeof(*times));
+    struct slice *lines = arena_calloc(arena, COUNT, sizeof(*lines));
+    struct labels *metadata = arena_calloc(arena, COUNT, sizeof(*metadata));
+    uint64_t *sequences = arena_calloc(arena, COUNT, sizeof(*sequences));
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct label *items = arena_calloc(arena, 1, sizeof(*items));
+        times[i] = INT64_C(1700000000000000000) + (int64_t)i / 2 * 1234567;
+        lines[i] =
+            arena_printf(arena, "level=info msg=\"request %u done\" took=%ums", i, i * 7 % 300);
+        items[0] = (struct label){SLICE("trace_id"), arena_printf(arena, "%08x", i * 2654435761u)};
+        metadata[i] = (struct labels){items, i % 3 == 0};
+        sequences[i] = 5000 + i / 4;
+    }
+    return (struct chunk_entries){times, NULL, lines, metadata, sequences, COUNT};
+}
+
+/* The golden bytes; written first when asked to. */
+static void golden_load(const char *name, struct slice fresh, struct buffer *out)
+{
+    struct error err = {0};
+    char path[128];
+    snprintf(path, sizeof(path), "tests/golden/chunk-v1-%s.bin", name);
+    if (getenv("ETINDE_WRITE_GOLDEN") != NULL && access(path, F_OK) != 0) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        assert_int_equal(fwrite(fresh.data, 1, fresh.size, file), fresh.size);
+        fclose(file);
+    }
+    if (!file_load(path, out, &err))
+        fail_msg("%s", err.message);
+}
+
+static void sample_chunks_of_version_1_decode_to_what_went_in(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    for (size_t shape = 0; shape < COUNT_OF(shapes); shape++) {
+        int64_t times[COUNT], got_times[COUNT + CHUNK_VECTOR];
+        double values[COUNT], got_values[COUNT + CHUNK_VECTOR];
+        size_t count;
+        struct buffer fresh, golden;
+        buffer_init(&fresh, GOLDEN_SIZE_MAX);
+        buffer_init(&golden, GOLDEN_SIZE_MAX);
+        samples_make(shape, times, values);
+        assert_true(chunk_encode_samples(times, values, COUNT, 4711, 0, &fresh, &err));
+        golden_load(shapes[shape], buffer_slice(&fresh), &golden);
+        assert_true(chunk_decode_samples(buffer_slice(&golden), INT64_MIN, INT64_MAX, got_times,
+                                         got_values, &count, &err));
+        assert_int_equal(count, COUNT);
+        assert_memory_equal(got_times, times, sizeof(times));
+        assert_memory_equal(got_values, values, sizeof(values));
+        buffer_done(&fresh);
+        buffer_done(&golden);
+    }
+}
+
+static void log_chunks_of_version_1_decode_to_what_went_in(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct arena *arena = arena_new(64 << 20);
+    struct chunk_entries in = entries_make(arena), got;
+    struct buffer fresh, golden;
+    buffer_init(&fresh, GOLDEN_SIZE_MAX);
+    buffer_init(&golden, GOLDEN_SIZE_MAX);
+    assert_true(chunk_encode_entries(&in, 4711, CHUNK_OVERLAPS, &fresh, &err));
+    golden_load("log", buffer_slice(&fresh), &golden);
+    assert_true(chunk_decode_entries(buffer_slice(&golden), 31, arena, &got, &err));
+    assert_int_equal(got.count, COUNT);
+    assert_memory_equal(got.times_ns, in.times_ns, COUNT * sizeof(int64_t));
+    assert_memory_equal(got.sequences, in.sequences, COUNT * sizeof(uint64_t));
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_true(slice_equal(got.lines[i], in.lines[i]));
+        assert_true(labels_equal(got.metadata[i], in.metadata[i]));
+    }
+    buffer_done(&fresh);
+    buffer_done(&golden);
+    arena_free(arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sample_chunks_of_version_1_decode_to_what_went_in),
+        cmocka_unit_test(log_chunks_of_version_1_decode_to_what_went_in),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
