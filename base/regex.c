@@ -154,8 +154,17 @@ static void automaton_give(struct regex *regex, struct automaton *automaton)
     automaton_free(automaton);
 }
 
+/* Without a literal that every match has there is none; a search for bytes is the fastest look. */
+static bool lacks_required(const struct regex *regex, struct slice text)
+{
+    struct slice required = regex->facts.required;
+    return required.size > 0 && slice_find(text, required, 0) == SLICE_NOT_FOUND;
+}
+
 static int match_linear(struct regex *regex, struct slice text, struct error *err)
 {
+    if (lacks_required(regex, text))
+        return 0;
     const struct program *program = regex_program(regex, err);
     if (program == NULL)
         return -1;
@@ -225,6 +234,8 @@ int regex_find(const struct regex *regex, struct slice text, size_t from, struct
             return hit;
         atomic_store(&own->gave_up, true);
     }
+    if (lacks_required(regex, text))
+        return 0;
     const struct program *program = regex_program(own, err);
     if (program == NULL)
         return -1;
