@@ -22,6 +22,11 @@ uint32_t checksum32(const void *data, size_t size)
     return (uint32_t)XXH3_64bits(data, size);
 }
 
+uint64_t hash64_foreign(const void *data, size_t size)
+{
+    return XXH64(data, size, 0);
+}
+
 static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
 static uint64_t seed;
 

@@ -26,6 +26,9 @@ static inline bool hash128_equal(struct hash128 a, struct hash128 b)
 /* A 32-bit checksum of stored bytes (the low half of XXH3-64 with seed 0). */
 uint32_t checksum32(const void *data, size_t size);
 
+/* XXH64 with seed 0: only where another program's order must be met. */
+uint64_t hash64_foreign(const void *data, size_t size);
+
 /* Random per process, the same for its whole life.  Any thread. */
 uint64_t hash_seed(void);
 

@@ -168,6 +168,17 @@ uint64_t labels_hash(struct labels labels)
     return hash;
 }
 
+uint64_t labels_hash_foreign(struct labels labels)
+{
+    char small[HASH_BUFFER];
+    size_t size;
+    char *bytes = hash_input(labels, small, &size);
+    uint64_t hash = hash64_foreign(bytes, size);
+    if (bytes != small)
+        free(bytes);
+    return hash;
+}
+
 static struct labels nothing(void)
 {
     return (struct labels){NULL, 0};

@@ -67,6 +67,9 @@ struct hash128 labels_fingerprint(struct labels labels);
 /* A 64-bit hash for tables in memory (seeded per process). */
 uint64_t labels_hash(struct labels labels);
 
+/* Prometheus' and Loki's hash of a label set: by it Loki orders streams with equal times. */
+uint64_t labels_hash_foreign(struct labels labels);
+
 /*
  * Copies into an arena; `items` NULL when over the arena's limit.  labels_copy
  * copies names and values too; the others share them.

@@ -87,12 +87,13 @@ const struct node *node_unwrap(const struct node *node)
 const char *operator_text(enum binary_operator op)
 {
     static const char *const texts[OP_COUNT] = {
-        [OP_OR] = "or",         [OP_AND] = "and",       [OP_UNLESS] = "unless",
-        [OP_EQUAL] = "==",      [OP_NOT_EQUAL] = "!=",  [OP_LESS] = "<",
-        [OP_LESS_EQUAL] = "<=", [OP_GREATER] = ">",     [OP_GREATER_EQUAL] = ">=",
-        [OP_TRIM_UPPER] = "</", [OP_TRIM_LOWER] = ">/", [OP_ADD] = "+",
-        [OP_SUBTRACT] = "-",    [OP_MULTIPLY] = "*",    [OP_DIVIDE] = "/",
-        [OP_MODULO] = "%",      [OP_ATAN2] = "atan2",   [OP_POWER] = "^",
+        [OP_OR] = "or",           [OP_AND] = "and",       [OP_UNLESS] = "unless",
+        [OP_EQUAL] = "==",        [OP_NOT_EQUAL] = "!=",  [OP_LESS] = "<",
+        [OP_LESS_EQUAL] = "<=",   [OP_GREATER] = ">",     [OP_GREATER_EQUAL] = ">=",
+        [OP_TRIM_UPPER] = "</",   [OP_TRIM_LOWER] = ">/", [OP_ADD] = "+",
+        [OP_SUBTRACT] = "-",      [OP_MULTIPLY] = "*",    [OP_DIVIDE] = "/",
+        [OP_MODULO] = "%",        [OP_ATAN2] = "atan2",   [OP_POWER] = "^",
+        [OP_DIVIDE_OR_NAN] = "/",
     };
     return texts[op];
 }

@@ -68,6 +68,7 @@ enum binary_operator {
     OP_MODULO,
     OP_ATAN2,
     OP_POWER,
+    OP_DIVIDE_OR_NAN, /* as OP_DIVIDE, but NaN where the divisor is 0 (dialect.h) */
     OP_COUNT
 };
 
@@ -169,6 +170,11 @@ struct call {
     struct node **arguments;
     size_t count;
     struct grouping grouping; /* LogQL range aggregations */
+    /*
+     * The grouping of a sum() right around a log range aggregation that counts: the
+     * leaf may give the sums of those groups instead of single series.
+     */
+    const struct grouping *reduce;
 };
 
 struct node {

@@ -32,6 +32,8 @@ double scalar_operation(enum binary_operator op, double left, double right)
         return left * right;
     case OP_DIVIDE:
         return left / right;
+    case OP_DIVIDE_OR_NAN:
+        return right == 0 ? (double)NAN : left / right;
     case OP_MODULO:
         return fmod(left, right);
     case OP_ATAN2:

@@ -25,6 +25,7 @@ struct dialect {
 
     /* -- text -- */
     bool single_quotes;         /* 'text' is a string */
+    bool trailing_commas;       /* by (a, b,) */
     bool number_forms;          /* hex, octal and binary integers, '_' between digits */
     bool go_durations;          /* 1.5h, 10us beside Prometheus' 1d2h */
     bool byte_sizes;            /* 5KB is a token */
@@ -41,6 +42,7 @@ struct dialect {
     bool range_after_log; /* {..} | json [5m] and {..}[5m] | json */
     bool strings_alone;   /* "text" is an expression */
     bool selector_alone_is_lines; /* a log selector alone is a query */
+    bool set_grouping;            /* group_left and group_right may follow a set operator */
     bool fold_literals;           /* number op number becomes a number when parsed (1 == 2 too) */
     bool comparison_needs_bool;   /* between two scalars */
     uint32_t aggregators;         /* bit per enum aggregator */
@@ -58,9 +60,13 @@ struct dialect {
      */
     void (*parse_error_prefix)(struct error *err, int line, int column);
 
+    /* NULL, or more rules on the finished tree. */
+    bool (*check)(struct parser *parser, struct node *root, struct error *err);
+
     const char *empty_selector_text; /* when every matcher of a selector matches "" */
 
     /* -- meaning -- */
+    bool zero_divides_to_nan;  /* x / 0 is NaN, not an infinity */
     bool lookback;             /* instant selectors see the last sample within the lookback */
     bool stale_markers;        /* a marker ends a series; in windows it is left out */
     bool metadata_labels;      /* __name__, __type__ and __unit__ are dropped by operations */

@@ -90,8 +90,11 @@ static size_t digits(struct slice s, size_t at, bool hex, bool underscores)
 static bool is_number(const struct dialect *dialect, struct slice s)
 {
     bool joined = dialect->number_forms;
-    if (s.size > 2 && s.data[0] == '0' && (s.data[1] == 'x' || s.data[1] == 'X'))
-        return dialect->number_forms && digits(s, 2, true, joined) == s.size;
+    if (s.size > 2 && s.data[0] == '0' && (s.data[1] == 'x' || s.data[1] == 'X')) {
+        double value; /* 0x1p3 is a number in both languages */
+        return dialect->number_forms ? digits(s, 2, true, joined) == s.size
+                                     : slice_parse_double(s, false, &value);
+    }
     size_t at = digits(s, 0, false, joined);
     size_t whole = at;
     if (at < s.size && s.data[at] == '.') {

@@ -196,6 +196,8 @@ static struct node *parse_whole(struct parser *p, struct error *err)
                            "count_over_time({...}[5m])");
     if (root->type == TYPE_STRING && !p->dialect->strings_alone)
         return parser_fail(p, root->start, err, "a text alone is not a query");
+    if (p->dialect->check && !p->dialect->check(p, root, err))
+        return NULL;
     return root;
 }
 

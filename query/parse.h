@@ -124,6 +124,12 @@ struct node *parser_metric_selector(struct parser *p, struct error *err) MUST_CH
 struct node *parser_log_selector(struct parser *p, struct node *selector, struct error *err)
     MUST_CHECK;
 
+/*
+ * What may follow a log selector in parentheses: "[" range "]" and offset.  Leaves every
+ * other node alone.
+ */
+struct node *parser_log_suffixes(struct parser *p, struct node *node, struct error *err) MUST_CHECK;
+
 /* Append a pipeline to the canonical text: " | json | a = 1" (the log side). */
 struct buffer;
 void pipeline_print(const struct pipeline *pipeline, struct buffer *out);

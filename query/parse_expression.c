@@ -106,6 +106,10 @@ static bool parse_label_list(struct parser *p, const struct slice **labels, size
         list[used++] = name;
         if (parser_at(p, TOKEN_COMMA)) {
             ok = parser_advance(p, err);
+            if (ok && parser_at(p, TOKEN_RIGHT_PAREN) && !p->dialect->trailing_commas) {
+                parser_unexpected(p, "grouping opts", "label", err);
+                ok = false;
+            }
         } else if (!parser_at(p, TOKEN_RIGHT_PAREN)) {
             parser_unexpected(p, "grouping opts", "\",\" or \")\"", err);
             ok = false;
@@ -232,7 +236,7 @@ static bool check_matching(struct parser *p, struct node *node, uint32_t op_at, 
         return parser_refuse(p, node->start, err,
                              "set operator \"%s\" not allowed in binary scalar expression",
                              operator_text(b->op));
-    if (m->cardinality != ONE_TO_ONE)
+    if (m->cardinality != ONE_TO_ONE && !p->dialect->set_grouping)
         return parser_refuse(p, node->start, err, "no grouping allowed for \"%s\" operation",
                              operator_text(b->op));
     if (m->fill[0] || m->fill[1])
@@ -268,12 +272,14 @@ static bool check_binary(struct parser *p, struct node *node, uint32_t op_at, st
 /* Two number literals become one, where the dialect folds. */
 static struct node *fold(struct node *node)
 {
-    struct binary b = node->binary;
-    if (!node->dialect->fold_literals || b.left->kind != NODE_NUMBER ||
-        b.right->kind != NODE_NUMBER)
+    const struct node *left = node_unwrap(node->binary.left);
+    const struct node *right = node_unwrap(node->binary.right);
+    enum binary_operator op = node->binary.op;
+    if (!node->dialect->fold_literals || left->kind != NODE_NUMBER || right->kind != NODE_NUMBER)
         return node;
+    double value = scalar_operation(op, left->number.value, right->number.value);
     node->kind = NODE_NUMBER;
-    node->number.value = scalar_operation(b.op, b.left->number.value, b.right->number.value);
+    node->number.value = value;
     node->number.duration = false;
     node->height = 1;
     return node;
@@ -290,6 +296,8 @@ static struct node *parse_operation(struct parser *p, struct node *left,
         return NULL;
     struct binary *b = &node->binary;
     b->op = o->op;
+    if (o->op == OP_DIVIDE && p->dialect->zero_divides_to_nan)
+        b->op = OP_DIVIDE_OR_NAN;
     b->left = left;
     if (!parser_accept_keyword(p, "bool", &b->return_bool, err) ||
         !parse_matching(p, &b->matching, err))
@@ -354,6 +362,7 @@ static struct node *make_unary(struct parser *p, bool minus, uint32_t start, str
 }
 
 static struct node *parse_operand(struct parser *p, struct error *err);
+static struct node *parse_number(struct parser *p, struct error *err);
 
 static struct node *parse_unary(struct parser *p, struct error *err)
 {
@@ -365,7 +374,15 @@ static struct node *parse_unary(struct parser *p, struct error *err)
     uint32_t start = p->token.start;
     if (!parser_enter(p, err))
         return NULL;
-    struct node *operand = parser_advance(p, err) ? parse_binary(p, PRECEDENCE_POWER, err) : NULL;
+    struct node *operand = NULL;
+    if (!parser_advance(p, err))
+        operand = NULL;
+    else if (p->dialect->unary_any)
+        operand = parse_binary(p, PRECEDENCE_POWER, err);
+    else if (parser_at(p, TOKEN_NUMBER)) /* the sign is the number's: -2^2 is 4 */
+        operand = parse_number(p, err);
+    else
+        parser_unexpected(p, NULL, "NUMBER", err);
     parser_leave(p);
     return operand ? make_unary(p, minus, start, operand, err) : NULL;
 }

@@ -501,6 +501,8 @@ static bool parse_node_shift(struct parser *p, struct node *node, struct error *
 
 struct node *parser_suffixes(struct parser *p, struct node *node, struct error *err)
 {
+    if (node_unwrap(node)->kind == NODE_SELECTOR && node_unwrap(node)->selector.leaf == LEAF_LOG)
+        return parser_log_suffixes(p, node, err);
     /* Only metric selectors have suffixes where the language has no subqueries. */
     if (!p->dialect->subqueries &&
         (node->kind != NODE_SELECTOR || node->selector.leaf != LEAF_METRIC))

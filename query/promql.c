@@ -52,6 +52,7 @@ static void parse_error_prefix(struct error *err, int line, int column)
 const struct dialect dialect_promql = {
     .name = "PromQL",
     .single_quotes = true,
+    .trailing_commas = true,
     .number_forms = true,
     .keywords_any_case = true,
     .named_numbers = true,

@@ -226,6 +226,8 @@ static bool run_root(struct evaluation *ev, struct ast *ast, struct query_result
                      struct error *err)
 {
     const struct node *root = ast_root(ast);
+    if (!log_pipelines_check(root, err))
+        return false;
     if (root->type == TYPE_LINES)
         return log_query_run(ev, node_unwrap(root), result, err);
     if (!make_grid(ev->request, &ev->grid, err) || !query_prepare(ast, ev, err))
@@ -315,6 +317,8 @@ bool query_check(enum query_language language, struct slice text, unsigned featu
     fill_limits(&limits);
     AUTO(ast_drop) struct ast *ast = parse(language, text, features, &limits, err);
     if (ast == NULL)
+        return false;
+    if (!log_pipelines_check(ast_root(ast), err))
         return false;
     if (is_log)
         *is_log = ast_root(ast)->type == TYPE_LINES;
