@@ -34,8 +34,8 @@ enum {
     CONNECTION_MEMORY = 96 * 1024,      /* a request line of 64 KiB and its headers */
     CONNECTION_MEMORY_STEP = 16 * 1024, /* what the library reads at once */
     BODY_RESERVE_MAX = 1024 * 1024,     /* a declared size is believed up to here */
-    DISCARD_MAX = 1024 * 1024,          /* a refused body up to here is read, so that the
-                                           client sees the answer and keeps the connection */
+    DISCARD_MAX = 64 * 1024 * 1024,     /* a refused body up to here is read and thrown away, so
+                                           that the client sees the answer */
     DRAIN_POLL_MS = 5
 };
 
@@ -177,9 +177,8 @@ static bool take_body(struct exchange *e, const char *data, size_t size)
     struct http_server *s = e->server;
     watch_body_bytes(s->watch, e->seat, size);
     if (e->refused) {
-        size_t max = e->request.body_max > DISCARD_MAX ? e->request.body_max : DISCARD_MAX;
         e->discarded += size;
-        return e->discarded <= max; /* else close the connection */
+        return e->discarded <= DISCARD_MAX; /* else close the connection */
     }
     if (size > e->request.body_max - e->body.size) {
         http_response_text(&e->request.response, 413, "request body is over the limit of %zu bytes",
@@ -199,6 +198,13 @@ static bool take_body(struct exchange *e, const char *data, size_t size)
     return true;
 }
 
+/* A client that waits for 100 Continue sends nothing when it is refused at once. */
+static bool may_discard(const struct exchange *e, uint64_t length)
+{
+    return length == 0 ||
+           (length <= DISCARD_MAX && !http_request_header(&e->request, "Expect").data);
+}
+
 /* The headers are in.  False: answer at once. */
 static bool begin_request(struct exchange *e)
 {
@@ -212,14 +218,14 @@ static bool begin_request(struct exchange *e)
     watch_set_phase(e->server->watch, e->seat, WATCH_BODY);
     if (!e->server->handler.begin(e->server->handler.context, r)) {
         refuse(e);
-        return chunked || length <= DISCARD_MAX;
+        return chunked || may_discard(e, length);
     }
     if (length > r->body_max && length > 0) {
         http_response_text(&r->response, 413,
                            "request body of %llu bytes is over the limit of %zu bytes",
                            (unsigned long long)length, r->body_max);
         refuse(e);
-        return length <= DISCARD_MAX;
+        return may_discard(e, length);
     }
     buffer_init(&e->body, r->body_max);
     if (length > 0)

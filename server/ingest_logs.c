@@ -29,6 +29,7 @@ struct log_push {
     struct push push; /* first: a log push is a push */
     uint32_t format;
     bool discover_service, discover_level;
+    bool any_stream;           /* the request has one, good or bad */
     struct stream_note *notes; /* by the batch's number; in the call's arena */
     size_t note_count, note_capacity;
     struct label *pairs; /* one entry's metadata with room for the level */
@@ -37,6 +38,7 @@ struct log_push {
 static int64_t find_stream(void *context, struct slice key)
 {
     struct log_push *push = context;
+    push->any_stream = true;
     return batch_find(push->push.batch, push->format, key);
 }
 
@@ -56,6 +58,12 @@ static bool check_labels(struct log_push *push, const struct label *labels, size
     size_t filled = 0;
     for (size_t i = 0; i < count; i++) {
         filled += labels[i].value.size > 0;
+        if (!label_name_is_classic(labels[i].name)) {
+            push_refuse(&push->push, INGEST_BAD_SERIES, 1,
+                        "error parsing labels '%.*s': invalid label name '%.*s'", SLICE_ARG(shown),
+                        SLICE_ARG(slice_sub(labels[i].name, 0, 200)));
+            return false;
+        }
         if (labels[i].name.size > o->logs_name_size) {
             push_refuse(&push->push, INGEST_BAD_SERIES, 1,
                         "stream '%.*s' has label name too long: '%.*s'", SLICE_ARG(shown),
@@ -292,6 +300,9 @@ void push_logs(struct call *call)
     };
     bool ok = format == LOKI_PUSH_JSON ? loki_json_decode(push->push.body, &sink, &err)
                                        : loki_push_decode(push->push.body, &sink, &err);
+    if (ok && !push->any_stream && push->push.refused[INGEST_BAD_SERIES] == 0)
+        ok = error_set(&err, ERR_INVALID,
+                       "error at least one valid stream is required for ingestion");
     push_end(&push->push, ok, &err);
 }
 

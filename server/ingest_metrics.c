@@ -1,10 +1,9 @@
 /*
  * ingest_metrics.c - POST /api/v1/write: remote-write 1.0 into the store.
  *
- * A series without a metric name or with invalid labels is left out and
- * counted, and the answer stays 204, as Prometheus does it.  A sample that the
- * store refuses (out of order, duplicate with another value, too far ahead)
- * costs only itself: the answer is 400 with counts, and the others are stored.
+ * A series without a metric name or with invalid labels, and a sample that the
+ * store refuses (out of order, duplicate with another value, too far ahead),
+ * cost only themselves: the answer is 400 with counts, and the others are stored.
  */
 #include "base/arena.h"
 #include "base/duration.h"

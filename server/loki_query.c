@@ -83,12 +83,9 @@ static bool read_steps(const struct call *call, struct query_request *request, s
                          "positive integer");
     if (request->interval_ns < 0)
         return error_set(err, ERR_INVALID, "interval must be >= 0");
-    if ((uint64_t)(range_ns / request->step_ns) > request->limits.points_max)
-        return error_set(err, ERR_INVALID,
-                         "exceeded maximum resolution of %llu points per time series. Try "
-                         "increasing the value of the step parameter",
-                         (unsigned long long)request->limits.points_max);
-    return true;
+    return check_resolution(request->start_ns, request->end_ns, request->step_ns,
+                            request->limits.points_max, "time series",
+                            "Try increasing the value of the step parameter", err);
 }
 
 static void write_u64(struct json_writer *w, const char *key, uint64_t value)

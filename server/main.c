@@ -1,7 +1,132 @@
+/*
+ * main.c - the program etinde: options, store, server, and a clean end.
+ *
+ * Exit codes: 0 stopped cleanly, 1 something failed, 2 wrong usage or
+ * configuration.  Signals are blocked in every thread; the main thread waits
+ * for SIGTERM and SIGINT and does nothing else while the server runs.
+ */
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "server/options.h"
+#include "server/server.h"
+#include "storage/store.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "version.h"
 
-int main(void)
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/*
+ * Few malloc arenas: with one for each of the query threads, memory that one
+ * has freed could not serve another.
+ */
+static void tune_allocator(void)
 {
-    puts("etinde " ETINDE_VERSION " (" ETINDE_COMMIT ")");
-    return 0;
+    mallopt(M_ARENA_MAX, 4);
+    mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
+}
+
+static void log_replay(const struct store *store)
+{
+    struct store_replay r;
+    store_replay_report(store, &r);
+    log_info("replayed the write-ahead log", LOG_INT("segments", r.segments),
+             LOG_INT("records", r.records), LOG_INT("samples", r.samples),
+             LOG_INT("entries", r.entries), LOG_INT("skipped", r.skipped),
+             LOG_INT("torn_bytes", r.torn_bytes),
+             LOG_DOUBLE("seconds", (double)r.duration_ns / 1e9));
+}
+
+static void wait_for_signal(const sigset_t *signals)
+{
+    int number = 0;
+    while (sigwait(signals, &number) != 0)
+        continue;
+    log_info("stopping", LOG_TEXT("signal", strsignal(number)));
+}
+
+static int serve(const struct options *options, const sigset_t *signals)
+{
+    struct error err = {0};
+    struct store_options store_options;
+    options_for_store(options, &store_options);
+    struct store *store = store_open(&store_options, &err);
+    if (!store) {
+        log_error("cannot open the data directory", LOG_TEXT("data", options->data), LOG_ERR(&err));
+        return EXIT_FAILED;
+    }
+    log_replay(store);
+    int code = EXIT_SUCCESS;
+    struct server *server = server_start(options, store, &err);
+    if (server) {
+        log_info("listening", LOG_TEXT("address", server_address(server)),
+                 LOG_TEXT("data", options->data), LOG_TEXT("version", ETINDE_VERSION),
+                 LOG_TEXT("commit", ETINDE_COMMIT));
+        wait_for_signal(signals);
+        if (!server_stop(server))
+            log_warn("some requests had to be canceled to stop in time");
+    } else {
+        log_error("cannot serve", LOG_ERR(&err));
+        code = EXIT_FAILED;
+    }
+    if (!store_close(store, &err)) {
+        log_error("closing the store", LOG_ERR(&err));
+        code = EXIT_FAILED;
+    }
+    log_info("stopped", LOG_INT("code", code));
+    return code;
+}
+
+static int print_help(void)
+{
+    struct buffer text;
+    buffer_init(&text, 64 * 1024);
+    options_append_help(&text);
+    fwrite(text.data, 1, text.size, stdout);
+    buffer_done(&text);
+    return EXIT_SUCCESS;
+}
+
+static int run(const struct options *options)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    log_set_level((enum log_level)options->log_level);
+    return serve(options, &signals);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct error err = {0};
+    int code;
+    tune_allocator();
+    bool good = options_read(&options, argc, argv, &err);
+    if (!good) {
+        fprintf(stderr, "etinde: %s\n", err.message);
+        code = EXIT_USAGE;
+    } else if (options.show_help) {
+        code = print_help();
+    } else if (options.show_version) {
+        puts("etinde " ETINDE_VERSION " (" ETINDE_COMMIT ")");
+        code = EXIT_SUCCESS;
+    } else if (options.check_config) {
+        puts("the configuration is good");
+        code = EXIT_SUCCESS;
+    } else {
+        code = run(&options);
+    }
+    options_done(&options);
+    return code;
 }

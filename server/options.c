@@ -68,15 +68,21 @@ static const struct config_key *key_of(const struct flag *flag)
 
 /* ---- the command line ------------------------------------------------- */
 
+static bool apply_setting(struct options *o, const struct config_key *key, const char *value,
+                          struct error *err)
+{
+    o->retention_given |= strcmp(key->name, "retention") == 0;
+    if (config_set(key, slice_from_text(value), o, err))
+        return true;
+    return error_prefix(err, "--%s", key->name);
+}
+
 static bool apply_flag(struct options *o, const struct flag *flag, const char *value,
                        struct error *err)
 {
     switch (flag->kind) {
     case FLAG_SETTING:
-        o->retention_given |= strcmp(flag->name, "retention") == 0;
-        if (config_set(key_of(flag), slice_from_text(value), o, err))
-            return true;
-        return error_prefix(err, "--%s", flag->name);
+        return apply_setting(o, key_of(flag), value, err);
     case FLAG_CLEAR:
         return config_set(key_of(flag), SLICE("false"), o, err);
     case FLAG_CONFIG:
@@ -96,14 +102,28 @@ static bool apply_flag(struct options *o, const struct flag *flag, const char *v
     return true;
 }
 
+enum { FLAG_CODE = 256, SETTING_CODE = 1024 };
+
+/* The flags above, then every setting by its own name. */
+static struct option *make_longs(void)
+{
+    struct option *longs = xcalloc(COUNT_OF(flags) + options_table.count + 1, sizeof(*longs));
+    struct option *next = longs;
+    for (size_t i = 0; i < COUNT_OF(flags); i++)
+        *next++ =
+            (struct option){flags[i].name, flags[i].argument ? required_argument : no_argument,
+                            NULL, FLAG_CODE + (int)i};
+    for (size_t i = 0; i < options_table.count; i++)
+        *next++ = (struct option){options_table.keys[i].name, required_argument, NULL,
+                                  SETTING_CODE + (int)i};
+    return longs;
+}
+
 /* Walk the command line; `only_config` looks for what must be known before the file is read. */
 static bool read_flags(struct options *o, int argc, char **argv, bool only_config,
                        struct error *err)
 {
-    struct option longs[COUNT_OF(flags) + 1] = {0};
-    for (size_t i = 0; i < COUNT_OF(flags); i++)
-        longs[i] = (struct option){
-            flags[i].name, flags[i].argument ? required_argument : no_argument, NULL, (int)i + 256};
+    AUTO(memory_drop) struct option *longs = make_longs();
     optind = 0; /* start afresh, glibc's way */
     opterr = 0;
     int code;
@@ -113,7 +133,13 @@ static bool read_flags(struct options *o, int argc, char **argv, bool only_confi
             return error_set(err, ERR_INVALID, "%s needs a value", given);
         if (code == '?')
             return error_set(err, ERR_INVALID, "unknown flag %s, see --help", given);
-        const struct flag *flag = &flags[code - 256];
+        if (code >= SETTING_CODE) {
+            const struct config_key *key = &options_table.keys[code - SETTING_CODE];
+            if (!only_config && !apply_setting(o, key, optarg, err))
+                return false;
+            continue;
+        }
+        const struct flag *flag = &flags[code - FLAG_CODE];
         bool early = flag->kind != FLAG_SETTING && flag->kind != FLAG_CLEAR;
         if (early == only_config && !apply_flag(o, flag, optarg, err))
             return false;
@@ -199,7 +225,8 @@ void options_append_help(struct buffer *out)
             buffer_printf(out, " Default: %s.", key->preset);
         buffer_append_byte(out, '\n');
     }
-    buffer_append_text(out, "\nEvery other setting is in docs/config.md.\n"
+    buffer_append_text(out, "\nEvery setting of docs/config.md is a flag, too: "
+                            "--query.timeout 30s.\n"
                             "Exit codes: 0 stopped cleanly, 1 failed, 2 wrong usage or "
                             "configuration.\n");
 }

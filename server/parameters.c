@@ -13,6 +13,7 @@
 #include "server/form.h"
 
 #include <math.h>
+#include <stdio.h>
 
 /* Prometheus' names for "since ever" and "for ever". */
 #define TIME_MIN_TEXT "-292273086-05-16T16:47:06Z"
@@ -166,4 +167,29 @@ bool form_range_loki(const struct form *form, int64_t now_ns, int64_t range_ns[2
         return false;
     int64_t latest_ns = range_ns[1] < now_ns ? range_ns[1] : now_ns;
     return form_time_loki(form, "start", ns_sub(latest_ns, since_ns), &range_ns[0], err);
+}
+
+/* 11000 as 11,000. */
+static void group_digits(char out[32], uint64_t value)
+{
+    char digits[24];
+    int size = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)value);
+    char *at = out;
+    for (int i = 0; i < size; i++) {
+        if (i > 0 && (size - i) % 3 == 0)
+            *at++ = ',';
+        *at++ = digits[i];
+    }
+    *at = '\0';
+}
+
+bool check_resolution(int64_t start_ns, int64_t end_ns, int64_t step_ns, uint64_t points_max,
+                      const char *what, const char *advice, struct error *err)
+{
+    char shown[32];
+    if ((uint64_t)ns_sub(end_ns, start_ns) / (uint64_t)step_ns <= points_max)
+        return true;
+    group_digits(shown, points_max);
+    return error_set(err, ERR_INVALID, "exceeded maximum resolution of %s points per %s. %s", shown,
+                     what, advice);
 }

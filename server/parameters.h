@@ -40,6 +40,13 @@ bool form_duration(const struct form *form, const char *name, int64_t fallback, 
 bool form_count(const struct form *form, const char *name, uint64_t fallback, uint64_t *count,
                 struct error *err) MUST_CHECK;
 
+/*
+ * Fails with ERR_INVALID when a range of steps has over `points_max` points per
+ * `what`, and gives the family's advice.
+ */
+bool check_resolution(int64_t start_ns, int64_t end_ns, int64_t step_ns, uint64_t points_max,
+                      const char *what, const char *advice, struct error *err) MUST_CHECK;
+
 /* Loki's range: `start` and `end`, or `since` before `end`, by default the last hour. */
 bool form_range_loki(const struct form *form, int64_t now_ns, int64_t range_ns[2],
                      struct error *err) MUST_CHECK;

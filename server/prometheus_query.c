@@ -165,14 +165,9 @@ static bool read_range(const struct call *call, struct query_request *request, s
     request->step_ns = whole_ms(request->step_ns);
     if (request->step_ns == 0)
         request->step_ns = NS_PER_MS;
-    uint64_t points_max = request->limits.points_max;
-    if ((uint64_t)ns_sub(request->end_ns, request->start_ns) / (uint64_t)request->step_ns >
-        points_max)
-        return error_set(err, ERR_INVALID,
-                         "exceeded maximum resolution of %llu points per timeseries. Try "
-                         "decreasing the query resolution (?step=XX)",
-                         (unsigned long long)points_max);
-    return true;
+    return check_resolution(request->start_ns, request->end_ns, request->step_ns,
+                            request->limits.points_max, "timeseries",
+                            "Try decreasing the query resolution (?step=XX)", err);
 }
 
 void prometheus_query_range(struct call *call)

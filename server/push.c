@@ -96,13 +96,10 @@ void push_refuse(struct push *push, enum ingest_refusal reason, uint64_t count, 
 
 /* ---- the end ---------------------------------------------------------- */
 
-/* Series without a name are left out silently by remote-write 1.0; the counters tell. */
 static int status_of_push(const struct push *push, uint64_t refused_by_store)
 {
     const uint64_t *refused = push->refused;
-    if (refused_by_store > 0 || refused[INGEST_BAD_ENTRY] > 0)
-        return 400;
-    if (push->kind == STORE_LOG && refused[INGEST_BAD_SERIES] > 0)
+    if (refused_by_store > 0 || refused[INGEST_BAD_ENTRY] > 0 || refused[INGEST_BAD_SERIES] > 0)
         return 400;
     return refused[INGEST_SERIES_LIMIT] > 0 ? 429 : 204;
 }
@@ -171,6 +168,8 @@ void push_end(struct push *push, bool ok, const struct error *err)
         call_fail(call, stopped ? &push->stopped : err);
         return;
     }
+    buffer_done(&push->scratch[0]); /* the batch has its own copy of everything */
+    buffer_done(&push->scratch[1]);
     struct batch *batch = TAKE(push->batch);
     http_request_suspend(call->request, false);
     batch_commit(batch, push_finish, push);
