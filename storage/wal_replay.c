@@ -454,7 +454,10 @@ bool store_replay_wal(struct store *store, struct error *err)
                                       .segment_size = o->wal_segment_size,
                                       .window_ns = {o->out_of_order_ns[0], o->out_of_order_ns[1]},
                                       .now_ns = store_now_ns(store)};
-        uint64_t next_number = count > 0 ? numbers[count - 1] + 1 : 1;
+        /* The number of a removed segment is used again: a gap would look like damage. */
+        uint64_t next_number = r.known.count > 0 ? r.known.items[r.known.count - 1].number + 1
+                               : count > 0       ? numbers[count - 1]
+                                                 : 1;
         store->start_lsn = store->applied_lsn = r.next_lsn - 1;
         store->wal = wal_new(&options, r.known.items, r.known.count, next_number, r.next_lsn);
     }

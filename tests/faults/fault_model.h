@@ -1,0 +1,52 @@
+/*
+ * fault_model.h - what the writer of the kill tests writes, so that the checker
+ * can tell what must, may and must not be there.
+ *
+ * Batch number n of metrics has one sample in each of FAULT_SERIES series at
+ * T0 + n * STEP, with value n * FAULT_SERIES + series; every fifth batch has one more, late
+ * sample in series 0.  Batch n of logs has one line per stream, "n/stream",
+ * half of them with metadata; every fifth has a late line in stream 0.
+ */
+#ifndef TESTS_FAULT_MODEL_H
+#define TESTS_FAULT_MODEL_H
+
+#include "base/duration.h"
+#include "storage/store.h"
+
+#define FAULT_T0   (INT64_C(1700000000) * NS_PER_SECOND)
+#define FAULT_STEP (250 * NS_PER_MS)
+#define FAULT_LATE (60 * NS_PER_SECOND - 100 * NS_PER_MS)
+
+enum { FAULT_SERIES = 5, FAULT_LATE_EVERY = 5 };
+
+static inline int64_t fault_time(uint64_t number)
+{
+    return FAULT_T0 + (int64_t)number * FAULT_STEP;
+}
+
+static inline bool fault_has_late(uint64_t number)
+{
+    return number % FAULT_LATE_EVERY == 0;
+}
+
+/* Entries of batch `number`. */
+static inline unsigned fault_entries(uint64_t number)
+{
+    return FAULT_SERIES + (fault_has_late(number) ? 1 : 0);
+}
+
+static inline struct store_options fault_options(const char *directory, bool durable)
+{
+    return (struct store_options){.directory = directory,
+                                  .ack = durable ? STORE_ACK_DURABLE : STORE_ACK_PROCESS,
+                                  .retention_ns = -1,
+                                  .future_ns = -1,
+                                  .past_ns = {-1, -1},
+                                  .out_of_order_ns = {-1, -1},
+                                  .seal_interval_ns = 20 * NS_PER_MS,
+                                  .wal_segment_size = 64 * 1024};
+}
+
+int fault_check(const char *directory, const char *events);
+
+#endif
