@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/regex.h"
 #include "base/regex_program.h"
+#include "base/regex_unicode.h"
 #include "base/utf8.h"
 
 #include <setjmp.h>
@@ -384,11 +385,123 @@ static void generated_patterns_match_as_in_re2(void **state)
     buffer_done(&text);
 }
 
+/* ---- Unicode ---- */
+
+struct edges ARRAY_BODY(uint32_t);
+
+static void collect_edges(void *context, uint32_t lo, uint32_t hi)
+{
+    struct edges *edges = context;
+    if (lo > 0)
+        array_push(edges, lo - 1);
+    array_push(edges, lo);
+    array_push(edges, hi);
+    array_push(edges, hi + 1);
+}
+
+static int their_match(void *re, uint32_t rune)
+{
+    char bytes[UTF8_SIZE_MAX];
+    size_t spans[2];
+    return re2_find(re, bytes, utf8_encode(bytes, rune), 0, 1, spans, 1);
+}
+
+static bool is_character(uint32_t rune)
+{
+    return rune <= RUNE_MAX && (rune < 0xD800 || rune > 0xDFFF);
+}
+
+struct assigned {
+    uint32_t rune;
+    bool found;
+};
+
+static void visit_assigned(void *context, uint32_t lo, uint32_t hi)
+{
+    struct assigned *a = context;
+    a->found |= a->rune >= lo && a->rune <= hi;
+}
+
+/* RE2's Unicode may be newer: what our version does not know yet is not compared. */
+static bool is_assigned(uint32_t rune)
+{
+    struct assigned a = {rune, false};
+    for (size_t i = 0; i < unicode_table_count; i++)
+        if (strlen(unicode_tables[i].name) == 2)
+            unicode_property(slice_from_text(unicode_tables[i].name), visit_assigned, &a);
+    return a.found;
+}
+
+static void check_property(const char *name)
+{
+    char pattern[100];
+    struct edges edges = {0};
+    struct error err = {0};
+    int size = snprintf(pattern, sizeof(pattern), "\\p{%s}", name);
+    void *theirs = re2_new(pattern, (size_t)size, 0, 0);
+    if (theirs == NULL) {
+        complain("RE2 does not know %s", pattern);
+        return;
+    }
+    struct regex *ours = regex_new(slice_of(pattern, (size_t)size), REGEX_ANCHORED, &err);
+    assert_non_null(ours);
+    assert_true(unicode_property(slice_from_text(name), collect_edges, &edges));
+    for (size_t i = 0; i < edges.count; i++) {
+        char bytes[UTF8_SIZE_MAX];
+        if (!is_character(edges.items[i]))
+            continue;
+        struct slice text = slice_of(bytes, utf8_encode(bytes, edges.items[i]));
+        if (regex_match(ours, text, &err) != their_match(theirs, edges.items[i]) &&
+            is_assigned(edges.items[i]))
+            complain("%s and U+%04X: RE2 disagrees", pattern, edges.items[i]);
+    }
+    array_done(&edges);
+    regex_free(ours);
+    re2_free(theirs);
+}
+
+static void categories_and_scripts_are_those_of_re2(void **state)
+{
+    (void)state;
+    complaints = 0;
+    for (size_t i = 0; i < unicode_table_count; i++)
+        check_property(unicode_tables[i].name);
+    static const char *const groups[] = {"L", "M", "N", "P", "S", "Z", "C", "Any"};
+    for (size_t i = 0; i < COUNT_OF(groups); i++)
+        check_property(groups[i]);
+    assert_int_equal(complaints, 0);
+}
+
+static void case_folding_is_that_of_re2(void **state)
+{
+    (void)state;
+    size_t folding = 0;
+    complaints = 0;
+    for (uint32_t rune = 0; rune <= RUNE_MAX; rune++) {
+        uint32_t next = unicode_fold_next(rune);
+        if (next == rune)
+            continue;
+        char pattern[20];
+        int size = snprintf(pattern, sizeof(pattern), "\\x{%x}", rune);
+        void *theirs = re2_new(pattern, (size_t)size, 0, 1);
+        assert_non_null(theirs);
+        for (int step = 0; step < 4; step++, next = unicode_fold_next(next))
+            if (!their_match(theirs, next))
+                complain("U+%04X and U+%04X fold alike only for us", rune, next);
+        re2_free(theirs);
+        folding++;
+    }
+    print_message("%zu code points fold\n", folding);
+    assert_int_equal(complaints, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hand_written_patterns_match_as_in_re2),
         cmocka_unit_test(generated_patterns_match_as_in_re2),
+        cmocka_unit_test(categories_and_scripts_are_those_of_re2),
+        cmocka_unit_test(case_folding_is_that_of_re2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
