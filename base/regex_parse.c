@@ -48,6 +48,16 @@ bool regex_syntax_error(struct error *err, const char *what, struct slice part)
     return error_set(err, ERR_INVALID, "error parsing regexp: %s: `%.*s`", what, SLICE_ARG(part));
 }
 
+bool regex_check_utf8(struct slice part, struct error *err)
+{
+    size_t at = 0;
+    uint32_t rune;
+    while (at < part.size)
+        if (!regex_parse_rune(part, &at, &rune, err))
+            return false;
+    return true;
+}
+
 bool regex_parse_rune(struct slice pattern, size_t *at, uint32_t *rune, struct error *err)
 {
     bool valid = true;
@@ -332,12 +342,12 @@ static bool parse_named_group(struct parser *p, size_t name_at)
     size_t end = slice_find_byte(s, '>', name_at);
     if (end == SLICE_NOT_FOUND) {
         struct slice rest = slice_skip(s, p->at);
-        return regex_syntax_error(
-            p->err, utf8_is_valid(rest) ? "invalid named capture" : "invalid UTF-8", rest);
+        return regex_check_utf8(rest, p->err) &&
+               regex_syntax_error(p->err, "invalid named capture", rest);
     }
     struct slice name = slice_sub(s, name_at, end - name_at);
-    if (!utf8_is_valid(name))
-        return regex_syntax_error(p->err, "invalid UTF-8", name);
+    if (!regex_check_utf8(name, p->err))
+        return false;
     bool good = name.size > 0;
     for (size_t i = 0; i < name.size; i++)
         good = good && rune_is_word((unsigned char)name.data[i]);

@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "base/regex_tree.h"
 #include "base/regex_unicode.h"
-#include "base/utf8.h"
 
 struct named_class {
     const char *name;
@@ -99,14 +98,13 @@ static bool parse_property(struct rune_collector *c, struct slice pattern, size_
     } else {
         size_t close = slice_find_byte(pattern, '}', end);
         if (close == SLICE_NOT_FOUND) {
-            if (!utf8_is_valid(slice_skip(pattern, start)))
-                return regex_syntax_error(err, "invalid UTF-8", slice_skip(pattern, start));
-            return regex_syntax_error(err, "invalid character class range",
-                                      slice_skip(pattern, start));
+            struct slice rest = slice_skip(pattern, start);
+            return regex_check_utf8(rest, err) &&
+                   regex_syntax_error(err, "invalid character class range", rest);
         }
         name = slice_sub(pattern, end, close - end);
-        if (!utf8_is_valid(name))
-            return regex_syntax_error(err, "invalid UTF-8", name);
+        if (!regex_check_utf8(name, err))
+            return false;
         end = close + 1;
     }
     struct slice whole = slice_sub(pattern, start, end - start);

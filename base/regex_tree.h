@@ -96,6 +96,9 @@ bool regex_parse_escape(struct slice pattern, size_t *at, uint32_t *rune, struct
 bool regex_parse_rune(struct slice pattern, size_t *at, uint32_t *rune, struct error *err)
     MUST_CHECK;
 
+/* Fails at the first invalid byte of `part`. */
+bool regex_check_utf8(struct slice part, struct error *err) MUST_CHECK;
+
 /* Fills `err` in Go's words: error parsing regexp: what: `part`. */
 bool regex_syntax_error(struct error *err, const char *what, struct slice part);
 
