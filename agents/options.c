@@ -12,7 +12,7 @@ enum { INTERVAL_MIN_MS = 100, INTERVAL_MAX_MS = 3600 * 1000 };
 static const char usage[] =
     "etinde-agent sends this machine's metrics and logs to an Etinde server.\n"
     "\n"
-    "  --server URL          where to send (http://127.0.0.1:9009)\n"
+    "  --server URL          where to send (http://127.0.0.1:9201)\n"
     "  --tenant NAME         sent as X-Scope-OrgID\n"
     "  --interval DURATION   between two looks at the metrics (15s)\n"
     "  --state DIR           what must survive a restart (/var/lib/etinde-agent)\n"
@@ -158,7 +158,7 @@ enum options_result agent_options_parse(int argc, char **argv, struct agent_opti
 {
     int code;
     *options = (struct agent_options){
-        .server = "http://127.0.0.1:9009",
+        .server = "http://127.0.0.1:9201",
         .interval_ms = 15000,
         .state = "/var/lib/etinde-agent",
         .log_format = LOG_FORMAT_AUTO,
