@@ -655,6 +655,60 @@ static void damaged_chunks_are_refused_by_name(void **state)
     partition_release(p);
 }
 
+struct reader_task {
+    struct fixture *f;
+    bool stop;
+    unsigned rounds, failures;
+};
+
+/* Whatever a reader sees while others seal: whole chunks of whole commits. */
+static void *reader_run(void *context)
+{
+    struct reader_task *task = context;
+    struct partition_id id = id_of(DAY);
+    while (!__atomic_load_n(&task->stop, __ATOMIC_RELAXED) || task->rounds == 0) {
+        struct error err = {0};
+        struct partition *p = partition_acquire(task->f->partitions, &id, &err);
+        struct series_numbers numbers = {0};
+        struct chunk_refs refs = {0};
+        struct buffer bytes;
+        buffer_init(&bytes, 64 << 20);
+        bool ok =
+            p != NULL && partition_select(p, NULL, 0, NULL, &numbers, &err) &&
+            partition_chunks(p, numbers.items, numbers.count, INT64_MIN, INT64_MAX, &refs, &err) &&
+            refs.count >= numbers.count;
+        struct slice *chunks = xcalloc(refs.count + 1, sizeof(*chunks));
+        ok = ok && partition_fetch(p, refs.items, refs.count, &bytes, chunks, &err);
+        task->failures += !ok;
+        task->rounds++;
+        free(chunks);
+        buffer_done(&bytes);
+        array_done(&numbers);
+        array_done(&refs);
+        partition_release(p);
+    }
+    return NULL;
+}
+
+static void readers_go_on_while_a_seal_grows_the_map(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    struct reader_task tasks[2] = {{.f = f}, {.f = f}};
+    pthread_t threads[2];
+    must(seal_part(f, DAY, 200, 0, &err), &err);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, reader_run, &tasks[i]), 0);
+    for (unsigned part = 1; part < 40; part++)
+        must(seal_part(f, DAY, 200, part, &err), &err);
+    for (int i = 0; i < 2; i++) {
+        __atomic_store_n(&tasks[i].stop, true, __ATOMIC_RELAXED);
+        pthread_join(threads[i], NULL);
+        assert_int_equal(tasks[i].failures, 0);
+    }
+    check_contents(f, DAY, 200, 40);
+}
+
 int main(void)
 {
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -674,6 +728,7 @@ int main(void)
         WITH_FIXTURE(a_fault_at_any_call_loses_nothing_that_was_committed),
         WITH_FIXTURE(a_fault_at_any_call_of_a_new_day_leaves_it_whole_or_absent),
         WITH_FIXTURE(a_kill_between_seals_keeps_every_commit),
+        WITH_FIXTURE(readers_go_on_while_a_seal_grows_the_map),
         WITH_FIXTURE(damaged_chunks_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
