@@ -150,11 +150,13 @@ def measure(name, load, build, root):
         if name == "victoria-metrics":
             get(port, "/internal/force_flush")
             get(port, "/internal/force_merge")
+            time.sleep(1)  # it works in the background
             for _ in range(300):
                 text = get(port, "/metrics").decode()
                 if 'vm_active_force_merges 0' in text:
                     break
                 time.sleep(0.2)
+        time.sleep(1)
         watch.stop = True
         total = stop(process) - before
     except BaseException:
