@@ -124,7 +124,7 @@ static int64_t define_stream(void *context, struct slice key, struct label *labe
                     "%s", err.message);
         return INGEST_SKIP;
     }
-    push->push.stopped = err;
+    push_stop(&push->push, &err);
     return INGEST_STOP;
 }
 
@@ -236,10 +236,10 @@ static bool add_entry(void *context, uint32_t series, int64_t time_ns, struct sl
         return true;
     }
     if (err.code == ERR_INVALID) {
-        push_refuse(&push->push, INGEST_BAD_ENTRY, 1, "%s", err.message);
+        push_refuse_time(&push->push, series, time_ns);
         return true;
     }
-    push->push.stopped = err;
+    push_stop(&push->push, &err);
     return false;
 }
 
@@ -312,32 +312,27 @@ static void append_seconds(struct buffer *out, int64_t ns)
     buffer_append_rfc3339(out, ns - (rest < 0 ? rest + NS_PER_SECOND : rest));
 }
 
-void push_describe_entry(struct buffer *out, struct batch *batch, const struct batch_result *result,
-                         size_t shown)
+void push_describe_entry(struct buffer *out, const struct refusal *refusal)
 {
-    int64_t time_ns = result->first[shown].time_ns, bound_ns = result->first[shown].bound_ns;
-    struct labels labels = batch_labels(batch, result->first[shown].series);
-    switch (result->first[shown].reason) {
-    case REFUSED_TOO_OLD:
-    case REFUSED_TOO_NEW:
+    bool by_age = refusal->reason == REFUSED_TOO_OLD || refusal->reason == REFUSED_TOO_NEW;
+    if (by_age) {
+        bool new = refusal->reason == REFUSED_TOO_NEW;
         buffer_append_text(out, "entry for stream '");
-        labels_append_text(out, labels);
-        buffer_append_text(out, "' has timestamp too ");
-        buffer_append_text(out, result->first[shown].reason == REFUSED_TOO_NEW ? "new: " : "old: ");
-        append_seconds(out, time_ns);
-        if (result->first[shown].reason == REFUSED_TOO_OLD) {
-            buffer_append_text(out, ", oldest acceptable timestamp is: ");
-            append_seconds(out, bound_ns);
-        }
-        return;
-    default:
-        buffer_append_text(out, "entry with timestamp ");
-        append_seconds(out, time_ns);
-        buffer_append_text(out, " ignored, reason: 'entry too far behind, entry timestamp is: ");
-        append_seconds(out, time_ns);
+        labels_append_text(out, refusal->labels);
+        buffer_append_text(out, new ? "' has timestamp too new: " : "' has timestamp too old: ");
+        append_seconds(out, refusal->time_ns);
+        if (new)
+            return;
         buffer_append_text(out, ", oldest acceptable timestamp is: ");
-        append_seconds(out, bound_ns);
-        buffer_append_text(out, "', stream: ");
-        labels_append_text(out, labels);
+        append_seconds(out, refusal->bound_ns);
+        return;
     }
+    buffer_append_text(out, "entry with timestamp ");
+    append_seconds(out, refusal->time_ns);
+    buffer_append_text(out, " ignored, reason: 'entry too far behind, entry timestamp is: ");
+    append_seconds(out, refusal->time_ns);
+    buffer_append_text(out, ", oldest acceptable timestamp is: ");
+    append_seconds(out, refusal->bound_ns);
+    buffer_append_text(out, "', stream: ");
+    labels_append_text(out, refusal->labels);
 }

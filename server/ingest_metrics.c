@@ -49,7 +49,7 @@ static int64_t define_series(void *context, struct slice key, struct label *labe
         push_refuse(push, INGEST_BAD_SERIES, 1, "%s", err.message);
         return INGEST_SKIP;
     default:
-        push->stopped = err;
+        push_stop(push, &err);
         return INGEST_STOP;
     }
 }
@@ -69,10 +69,10 @@ static bool add_sample(void *context, uint32_t series, int64_t time_ms, double v
         return true;
     }
     if (err.code == ERR_INVALID) {
-        push_refuse(push, INGEST_BAD_ENTRY, 1, "%s", err.message);
+        push_refuse_time(push, series, time_ns);
         return true;
     }
-    push->stopped = err;
+    push_stop(push, &err);
     return false;
 }
 
@@ -134,22 +134,21 @@ void push_metrics(struct call *call)
     push_end(push, ok, &err);
 }
 
-void push_describe_metric(struct buffer *out, struct batch *batch,
-                          const struct batch_result *result, size_t shown)
+void push_describe_sample(struct buffer *out, const struct refusal *refusal)
 {
     static const char *const reasons[REFUSED_REASONS] = {
         [REFUSED_DUPLICATE] = "duplicate sample for timestamp",
         [REFUSED_OUT_OF_ORDER] = "out of order sample",
-        [REFUSED_TOO_OLD] = "too old sample",
+        [REFUSED_TOO_OLD] = "out of bounds: too old sample",
         [REFUSED_TOO_NEW] = "out of bounds: sample too far in the future",
     };
-    buffer_append_text(out, reasons[result->first[shown].reason]);
+    buffer_append_text(out, reasons[refusal->reason]);
     buffer_append_text(out, ": series ");
-    labels_append_text(out, batch_labels(batch, result->first[shown].series));
+    labels_append_text(out, refusal->labels);
     buffer_append_text(out, " at ");
-    buffer_append_rfc3339(out, result->first[shown].time_ns);
-    if (result->first[shown].reason == REFUSED_DUPLICATE)
+    buffer_append_rfc3339(out, refusal->time_ns);
+    if (refusal->reason == REFUSED_DUPLICATE)
         return;
     buffer_append_text(out, ", the limit is ");
-    buffer_append_rfc3339(out, result->first[shown].bound_ns);
+    buffer_append_rfc3339(out, refusal->bound_ns);
 }

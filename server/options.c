@@ -319,5 +319,6 @@ void options_for_query(const struct options *o, struct query_limits *out)
         .points_max = o->query_points,
         .memory_max = o->query_memory,
         .timeout_ns = o->query_timeout_ns,
+        .text_max = o->query_text_size,
     };
 }

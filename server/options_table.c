@@ -75,7 +75,7 @@ static const struct config_key keys[] = {
      "Longest label value of a stream in bytes."},
     {"logs.metadata_size", CONFIG_SIZE, FIELD(logs_metadata_size), "64KiB", 0, 16 * MIB, NULL,
      "Structured metadata of one entry in bytes, names and values together."},
-    {"logs.metadata_count", CONFIG_COUNT, FIELD(logs_metadata_count), "128", 0, 1024, NULL,
+    {"logs.metadata_count", CONFIG_COUNT, FIELD(logs_metadata_count), "128", 0, 1000, NULL,
      "Pairs of structured metadata of one entry."},
 
     {"storage.wal_segment", CONFIG_SIZE, FIELD(wal_segment_size), "64MiB", 64 * 1024, GIB, NULL,
@@ -109,6 +109,8 @@ static const struct config_key keys[] = {
      "Points per series of a range query."},
     {"query.memory", CONFIG_SIZE, FIELD(query_memory), "512MiB", MIB, 0, NULL,
      "Memory of one query."},
+    {"query.text_size", CONFIG_SIZE, FIELD(query_text_size), "1MiB", 64, 8 * MIB, NULL,
+     "Longest PromQL query in bytes; LogQL queries have at most 128 KiB."},
     {"query.log_entries", CONFIG_COUNT, FIELD(query_log_entries), "5000", 1, 10000000, NULL,
      "Highest limit that a log query may ask for."},
     {"query.log_series", CONFIG_COUNT, FIELD(query_log_series), "500", 1, 10000000, NULL,

@@ -107,8 +107,11 @@ static void run_and_answer(struct call *call, struct query_request *request, uin
     struct error err = {0};
     struct query_result *result = query_call_run(call, request, &err);
     if (!result) {
-        if (err.code == ERR_INVALID)
+        bool unread = err.position > 0 || request->text.size > request->limits.text_max;
+        if (err.code == ERR_INVALID || unread) { /* a limit met while parsing is bad_data, too */
+            err.code = ERR_INVALID;
             error_prefix(&err, "invalid parameter \"query\"");
+        }
         call_fail(call, &err);
         return;
     }

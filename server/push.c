@@ -8,6 +8,7 @@
  */
 #include "server/push.h"
 
+#include "base/duration.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "server/options.h"
@@ -94,6 +95,43 @@ void push_refuse(struct push *push, enum ingest_refusal reason, uint64_t count, 
     buffer_append_byte(&push->report, '\n');
 }
 
+static void describe(const struct push *push, struct buffer *out, const struct refusal *refusal)
+{
+    if (push->kind == STORE_METRIC)
+        push_describe_sample(out, refusal);
+    else
+        push_describe_entry(out, refusal);
+    buffer_append_byte(out, '\n');
+}
+
+void push_refuse_time(struct push *push, uint32_t series, int64_t time_ns)
+{
+    const struct options *o = push->call->server->options;
+    int64_t now_ns = push->call->now_ns;
+    if (push->shown == PUSH_REASONS_SHOWN)
+        return;
+    bool limited = push->kind == STORE_LOG && o->logs_reject_old;
+    int64_t age_ns = limited ? o->logs_max_age_ns : INT64_MAX;
+    if (o->retention_ns > 0 && o->retention_ns < age_ns)
+        age_ns = o->retention_ns;
+    struct refusal refusal = {
+        .reason = time_ns > now_ns ? REFUSED_TOO_NEW : REFUSED_TOO_OLD,
+        .labels = batch_labels(push->batch, series),
+        .time_ns = time_ns,
+        .bound_ns = time_ns > now_ns ? ns_add(now_ns, o->future_ns) : ns_sub(now_ns, age_ns),
+    };
+    push->shown++;
+    describe(push, &push->report, &refusal);
+}
+
+void push_stop(struct push *push, const struct error *err)
+{
+    push->stopped = *err;
+    struct error writable = {0};
+    if (err->code == ERR_UNAVAILABLE && store_writable(push->call->server->store, &writable))
+        push->stopped.code = ERR_TOO_LARGE; /* only this batch is: the same will never fit */
+}
+
 /* ---- the end ---------------------------------------------------------- */
 
 static int status_of_push(const struct push *push, uint64_t refused_by_store)
@@ -115,7 +153,7 @@ static uint64_t sum_of(const uint64_t *numbers, size_t count)
 static void answer_push(struct push *push, const struct batch_result *result)
 {
     struct http_response *response = &push->call->request->response;
-    uint64_t by_store = result ? sum_of(result->refused, REFUSED_REASONS) : 0;
+    uint64_t by_store = sum_of(result->refused, REFUSED_REASONS);
     int status = status_of_push(push, by_store);
     response->status = status;
     if (status == 204)
@@ -125,12 +163,14 @@ static void answer_push(struct push *push, const struct batch_result *result)
     response->content_type = "text/plain; charset=utf-8";
     if (status == 429)
         response->retry_after_s = 30;
-    for (size_t i = 0; result && i < result->shown; i++) {
-        if (push->kind == STORE_METRIC)
-            push_describe_metric(out, push->batch, result, i);
-        else
-            push_describe_entry(out, push->batch, result, i);
-        buffer_append_byte(out, '\n');
+    for (size_t i = 0; i < result->shown; i++) {
+        struct refusal refusal = {
+            .reason = result->first[i].reason,
+            .labels = batch_labels(push->batch, result->first[i].series),
+            .time_ns = result->first[i].time_ns,
+            .bound_ns = result->first[i].bound_ns,
+        };
+        describe(push, out, &refusal);
     }
     buffer_append_slice(out, buffer_slice(&push->report));
     uint64_t refused = by_store + sum_of(push->refused, INGEST_REFUSALS);
@@ -141,8 +181,7 @@ static void answer_push(struct push *push, const struct batch_result *result)
                       (unsigned long long)(push->taken + sum_of(push->refused, INGEST_REFUSALS)));
     else
         buffer_printf(out, "%llu %s were refused, %llu samples are stored\n",
-                      (unsigned long long)refused, things,
-                      (unsigned long long)(result ? result->stored : 0));
+                      (unsigned long long)refused, things, (unsigned long long)result->stored);
 }
 
 /* Called by the store when the batch is durable, or cannot be. */

@@ -46,13 +46,27 @@ bool push_begin(struct push *push, struct call *call, enum store_kind kind,
 void push_refuse(struct push *push, enum ingest_refusal reason, uint64_t count, const char *format,
                  ...) PRINTF_LIKE(4, 5);
 
+/*
+ * The store refused sample or entry of `series` for its time, and counts it itself:
+ * say so in the family's words.
+ */
+void push_refuse_time(struct push *push, uint32_t series, int64_t time_ns);
+
+/* The store cannot take any more into this batch, or at all. */
+void push_stop(struct push *push, const struct error *err);
+
 /* What the decoder said: `ok`, or it failed with `err` (or the sink stopped it). */
 void push_end(struct push *push, bool ok, const struct error *err);
 
-/* In ingest_metrics.c and ingest_logs.c: one line on what the store refused. */
-void push_describe_metric(struct buffer *out, struct batch *batch,
-                          const struct batch_result *result, size_t shown);
-void push_describe_entry(struct buffer *out, struct batch *batch, const struct batch_result *result,
-                         size_t shown);
+/* One sample or entry that the store refused. */
+struct refusal {
+    enum refusal_reason reason;
+    struct labels labels;
+    int64_t time_ns, bound_ns;
+};
+
+/* In ingest_metrics.c and ingest_logs.c: one line about it. */
+void push_describe_sample(struct buffer *out, const struct refusal *refusal);
+void push_describe_entry(struct buffer *out, const struct refusal *refusal);
 
 #endif

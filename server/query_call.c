@@ -16,12 +16,12 @@
 
 #include <stdlib.h>
 
-enum { SLOW_QUERY_MS = 5000 };
+enum { SLOW_QUERY_MS = 5000, LOGQL_TEXT_MAX = 128 * 1024 };
 
 struct query_request query_call_request(const struct call *call, enum query_language language,
                                         struct slice text)
 {
-    return (struct query_request){
+    struct query_request request = {
         .language = language,
         .text = text,
         .tenant = call->tenant,
@@ -30,6 +30,9 @@ struct query_request query_call_request(const struct call *call, enum query_lang
         .limits = call->server->limits,
         .cancel = &call->request->cancel,
     };
+    if (language == QUERY_LOGQL && request.limits.text_max > LOGQL_TEXT_MAX)
+        request.limits.text_max = LOGQL_TEXT_MAX;
+    return request;
 }
 
 static void log_slow_query(struct call *call, const struct query_request *request, int64_t ns)
