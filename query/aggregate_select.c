@@ -115,10 +115,10 @@ static bool check_parameter(const struct select *s, bool *nothing, struct error 
     case AGG_TOPK:
     case AGG_BOTTOMK:
     case AGG_LIMITK:
-        *nothing = b.most < 1;
+        *nothing = !b.nan && b.most < 1;
         return *nothing || check_count(&b, err);
     case AGG_LIMIT_RATIO:
-        *nothing = b.most == 0 && b.least == 0;
+        *nothing = !b.nan && b.most == 0 && b.least == 0;
         if (*nothing)
             return true;
         if (b.nan)

@@ -3,6 +3,7 @@
  * store in a temporary directory.
  *
  *     conformance-promql [--expect-passing LIST] [--list-passing] [--quiet] FILE[:LINE]...
+ *     conformance-promql --queries LIST
  *
  * Each `clear` and each file begins a new tenant, which is as good as an empty store.
  * A case whose data or expectation holds native histograms, which are not stored yet, is
@@ -203,6 +204,9 @@ static int run_all(struct program *p, int count, char **arguments)
         } else if (strcmp(arguments[i], "--expect-passing") == 0 && i + 1 < count) {
             checks = true;
             ok = file_load(arguments[++i], &p->expected, &err);
+        } else if (strcmp(arguments[i], "--queries") == 0 && i + 1 < count) {
+            new_tenant(p);
+            ok = run_queries(&p->context, arguments[++i], &total.passed, &total.failed, &err);
         } else {
             ok = run_file(p, arguments[i], &total, &err);
         }

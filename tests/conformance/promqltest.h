@@ -120,4 +120,8 @@ bool load_block(struct run_context *context, const struct command *command, stru
 /* The evaluation as written and its re-runs. */
 bool run_case(struct run_context *context, const struct eval_case *c, struct buffer *why);
 
+/* Run a list of compliance queries (promql_queries.c). */
+bool run_queries(struct run_context *context, const char *path, size_t *passed, size_t *failed,
+                 struct error *err);
+
 #endif
