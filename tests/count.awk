@@ -19,7 +19,10 @@
         inside[id] = 1
         ok[id] = word[1]; bad[id] = word[3]; none[id] = word[5]
     }
-    last[id] = last[id] "\n      " substr(text, 1, 160)
+    if (text ~ /^(Test command|Working Directory|Environment variables|Test timeout)/) next
+    if (text ~ /runtime error|ERROR: |WARNING: Thread|SUMMARY|error:|FAILED|[Ee]xpected|!=/ && ++told[id] <= 8)
+        telling[id] = telling[id] "\n      " substr(text, 1, 200)
+    last[id] = last[id] "\n      " substr(text, 1, 200)
     if (++lines[id] > 6) { lines[id]--; sub(/^\n[^\n]*/, "", last[id]) }
     next
 }
@@ -53,7 +56,7 @@ function number(text) {
 
 function problem(id, name, what, count) {
     failed += count
-    notes = notes "\n    " what ": " name last[id]
+    notes = notes "\n    " what ": " name (told[id] ? telling[id] : last[id])
 }
 
 END {

@@ -7,8 +7,8 @@
  * sample in series 0.  Batch n of logs has one line per stream, "n/stream",
  * half of them with metadata; every fifth has a late line in stream 0.
  */
-#ifndef TESTS_FAULT_MODEL_H
-#define TESTS_FAULT_MODEL_H
+#ifndef TESTS_FAULTS_FAULT_MODEL_H
+#define TESTS_FAULTS_FAULT_MODEL_H
 
 #include "base/duration.h"
 #include "storage/store.h"
