@@ -74,9 +74,9 @@ def remote_write_bodies(etinde):
     report.contains("a declared length of 4 GiB: text", answer.text, "4294967295")
     plain = e2e.write_request([({"__name__": "m", "x": "y"}, [(now_ms(), 1.0)])])
     wants("truncated protobuf", etinde.post("/api/v1/write", e2e.snappy(plain[:-4]), RW), 400,
-          "protobuf")
+          "runs past the end")
     wants("garbage for protobuf", etinde.post("/api/v1/write", e2e.snappy(b"\x0f\xff" * 20), RW),
-          400, "protobuf")
+          400, "wire type")
     wants("an empty body", etinde.post("/api/v1/write", b"", RW), 400)
     over = e2e.snappy(b"\x0a" * (BODY_LIMIT + 1))
     wants("a body over the limit", etinde.post("/api/v1/write", over, RW), 413, str(BODY_LIMIT))
@@ -154,13 +154,14 @@ def loki_bodies(etinde):
           "gzip")
     bomb = gzip.compress(b" " * (BODY_LIMIT * 4))
     wants("Loki push, gzip that grows over the limit",
-          etinde.post(push, bomb, {**JSON, "Content-Encoding": "gzip"}), 413, str(BODY_LIMIT))
+          etinde.post(push, bomb, {**JSON, "Content-Encoding": "gzip"}), 413, "limit")
     wants("Loki push, a body over the limit",
           etinde.post(push, b" " * (BODY_LIMIT + 1), JSON), 413, str(BODY_LIMIT))
     proto = {"Content-Type": "application/x-protobuf"}
     wants("Loki push, corrupt snappy", etinde.post(push, b"\x40\xff\xff", proto), 400, "snappy")
     cut = e2e.snappy(e2e.push_request([('{a="b"}', [(now_ns(), "x")])])[:-1])
-    wants("Loki push, truncated protobuf", etinde.post(push, cut, proto), 400, "protobuf")
+    wants("Loki push, truncated protobuf", etinde.post(push, cut, proto), 400,
+          "runs past the end")
     wants("Loki push, no streams", etinde.push([]), 400)
     wants("Loki push, no labels", etinde.push([({}, [(now_ns(), "x")])]), 400, "label")
 
@@ -199,7 +200,7 @@ def loki_bad_utf8(etinde):
     if report.check("Loki push, any bytes in a protobuf line", answer.status == 204, repr(answer)):
         answer = etinde.log_lines('{app="utf8proto"}', t - 10**9, t + 10**9)
         report.equal("the answer is valid JSON with U+FFFD",
-                     answer.body.decode("utf-8").count("a\ufffdb"), 1)
+                     answer.json["data"]["result"][0]["values"][0][1], "a\ufffdb")
     message = e2e.snappy(e2e.push_request([(b'{app="\xff"}', [(t, "x")])]))
     answer = etinde.post("/loki/api/v1/push", message, {"Content-Type": "application/x-protobuf"})
     wants("Loki push, a label that is not UTF-8", answer, 400, "utf-8")
@@ -219,7 +220,7 @@ def bad_data(name, answer, *words, kind="bad_data", status=400):
 
 def prometheus_queries(etinde):
     now = time.time()
-    bad_data("a syntax error", etinde.query("sum(rate(up[5m])", now), "1:17", "unclosed")
+    bad_data("a syntax error", etinde.query("sum(rate(up[5m])", now), "1:17", "expected")
     bad_data("an unexpected operator", etinde.query("up + * 2", now), "1:6", "unexpected")
     bad_data("an unknown function", etinde.query("nosuch(up)", now), "nosuch")
     bad_data("an unclosed string", etinde.query('up{a="b}', now), "1:", "string")
@@ -241,7 +242,7 @@ def prometheus_queries(etinde):
     bad_data("a bad limit", etinde.get("/api/v1/labels", {"limit": "many"}), "limit")
     long = etinde.post_form("/api/v1/query", {"query": "1" + "+1" * 3_000_000})
     report.check("an endless query: status", long.status in (400, 413), repr(long))
-    deep = etinde.post_form("/api/v1/query", {"query": "(" * 100000 + "1" + ")" * 100000})
+    deep = etinde.post_form("/api/v1/query", {"query": "(" * 50000 + "1" + ")" * 50000})
     report.check("a deeply nested query: status", deep.status == 400, repr(deep))
     report.contains("a deeply nested query: text", deep.text, "deep")
 
@@ -252,7 +253,7 @@ def query_limits(etinde):
     wants("300 series", etinde.write(series), 204)
     bad_data("a query over the limit of series", etinde.query("wide", time.time()), "limit", "200",
              kind="execution", status=422)
-    bad_data("too many samples", etinde.query_range("vector(1)", 0, 9000, 1), "samples", "5000",
+    bad_data("too many samples", etinde.query_range("vector(1)", 0, 9000, 1), "too many samples",
              kind="execution", status=422)
 
 
