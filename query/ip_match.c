@@ -46,7 +46,7 @@ static bool parse_block(struct slice text, size_t slash, struct ip_matcher *m)
     m->high = m->low;
     for (size_t i = 0; i < address_size(&m->low); i++) {
         size_t fixed = bits > i * 8 ? bits - i * 8 : 0;
-        uint8_t open = fixed >= 8 ? 0 : (uint8_t)(0xff >> fixed);
+        unsigned open = fixed >= 8 ? 0U : 0xffU >> fixed;
         m->low.bytes[i] = (uint8_t)(m->low.bytes[i] & ~open);
         m->high.bytes[i] = (uint8_t)(m->high.bytes[i] | open);
     }
