@@ -21,6 +21,12 @@ static int64_t find_series(void *context, struct slice key)
     return batch_find(push->batch, FORMAT_REMOTE_WRITE, key);
 }
 
+static void expect_series(void *context, struct slice key)
+{
+    struct push *push = context;
+    batch_expect(push->batch, FORMAT_REMOTE_WRITE, key);
+}
+
 static bool has_name(const struct label *labels, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -129,6 +135,7 @@ void push_metrics(struct call *call)
         .metadata = add_metadata,
         .dropped = drop_part,
         .refused = refuse_series,
+        .expect = expect_series,
     };
     bool ok = remote_write_decode(push->body, &sink, &err);
     push_end(push, ok, &err);

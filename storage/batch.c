@@ -103,6 +103,7 @@ static void batch_reset(struct batch *batch)
 {
     arena_free(TAKE(batch->labels));
     batch->table.count = 0;
+    batch->expected_first = batch->expected_count = 0;
     buffer_clear(&batch->body);
     buffer_clear(&batch->metadata);
     buffer_clear(&batch->head_bytes);
@@ -179,10 +180,33 @@ static int64_t add_series(struct batch *batch, struct series *series)
     return (int64_t)batch->table.count - 1;
 }
 
-int64_t batch_find(struct batch *batch, uint32_t format, struct slice key)
+void batch_expect(struct batch *batch, uint32_t format, struct slice key)
 {
     struct lookup *lookup = &batch->head->lookup;
     struct hash128 hash = lookup_key(lookup, format, key);
+    lookup_prefetch(lookup, hash);
+    if (batch->expected_count == BATCH_EXPECTED)
+        return; /* it was a favour only */
+    unsigned at = (batch->expected_first + batch->expected_count++) % BATCH_EXPECTED;
+    batch->expected[at].key = key.data;
+    batch->expected[at].hash = hash;
+}
+
+/* The hash of a key, from batch_expect() when this is the next one that it announced. */
+static struct hash128 hash_of(struct batch *batch, uint32_t format, struct slice key)
+{
+    unsigned at = batch->expected_first;
+    if (batch->expected_count == 0 || batch->expected[at].key != key.data)
+        return lookup_key(&batch->head->lookup, format, key);
+    batch->expected_first = (at + 1) % BATCH_EXPECTED;
+    batch->expected_count--;
+    return batch->expected[at].hash;
+}
+
+int64_t batch_find(struct batch *batch, uint32_t format, struct slice key)
+{
+    struct lookup *lookup = &batch->head->lookup;
+    struct hash128 hash = hash_of(batch, format, key);
     /* Marked with a second that is not before the batch's start: store_oldest_batch_s(). */
     struct series *series = lookup_find(lookup, hash, batch->started_s);
     return series ? add_series(batch, series) : -1;

@@ -12,6 +12,8 @@
 #include "storage/producers.h"
 #include "storage/store.h"
 
+enum { BATCH_EXPECTED = 16 };
+
 struct batch {
     struct store *store;
     struct head *head;
@@ -21,8 +23,15 @@ struct batch {
     int64_t oldest_ns, newest_ns; /* times allowed */
 
     struct series_list table; /* by the batch's numbers */
-    struct buffer body;       /* groups of samples, or entries */
-    struct buffer metadata;   /* items only */
+
+    /* Keys announced by batch_expect() with their hashes: a ring, the oldest is looked up next. */
+    struct {
+        const char *key;
+        struct hash128 hash;
+    } expected[BATCH_EXPECTED];
+    unsigned expected_first, expected_count;
+    struct buffer body;     /* groups of samples, or entries */
+    struct buffer metadata; /* items only */
     uint64_t metadata_count;
     uint64_t entries;
 

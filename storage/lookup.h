@@ -6,9 +6,11 @@
  * only after labels were parsed, validated and compared, keeps no raw bytes and
  * forgets everything in a stripe when that is full.
  *
- * Threads: each stripe has a lock.  lookup_find marks the series as used inside
- * the lock, and lookup_sweep holds all stripes while it takes unused series out:
- * so a series that somebody found just now is never removed.
+ * Threads: each stripe has a lock.  lookup_find marks the slot as used inside
+ * the lock, and lookup_sweep holds all stripes, hands the marks on to the series
+ * and then takes unused ones out: so a series that somebody found just now is
+ * never removed.  The mark is in the slot because the series itself would cost
+ * another cache miss; lookup_prefetch hides the slot's own.
  */
 #ifndef STORAGE_LOOKUP_H
 #define STORAGE_LOOKUP_H
@@ -27,12 +29,17 @@ enum { LOOKUP_STRIPES = 16, LOOKUP_STRIPE_SLOTS_MAX = 1 << 20 };
 struct lookup_slot {
     struct hash128 key;
     struct series *series; /* NULL: free */
+    uint32_t used_s;       /* when it was last found; the series may say a later time */
+    uint32_t unused;       /* 32 bytes: a slot never straddles two cache lines */
 };
 
+/* The lock moves between cores all the time; what lookup_prefetch reads stays out of its line. */
 struct lookup_stripe {
     pthread_mutex_t lock;
-    struct lookup_slot *slots; /* a power of two, at most 3/4 full */
-    uint32_t slot_count, count;
+    uint32_t count;
+    _Alignas(
+        64) struct lookup_slot *slots; /* a power of two, at most 3/4 full; stored atomically */
+    uint32_t slot_count;               /* stored atomically */
 };
 
 struct lookup {
@@ -44,6 +51,9 @@ void lookup_init(struct lookup *lookup);
 void lookup_done(struct lookup *lookup);
 
 struct hash128 lookup_key(const struct lookup *lookup, uint32_t format, struct slice raw);
+
+/* Bring the slot of `key` into the CPU cache: some keys before lookup_find needs it. */
+void lookup_prefetch(const struct lookup *lookup, struct hash128 key);
 
 /* The series, marked as used at `now_s`, or NULL. */
 struct series *lookup_find(struct lookup *lookup, struct hash128 key, uint32_t now_s);

@@ -103,6 +103,13 @@ void batch_free(struct batch *batch); /* one that was not committed; NULL is fin
 int64_t batch_find(struct batch *batch, uint32_t format, struct slice key);
 
 /*
+ * Says that batch_find() will be asked for `key` soon, in the order of these
+ * calls and with the same bytes at the same place: a few keys ahead this hides
+ * the memory's latency.  Never needed.
+ */
+void batch_expect(struct batch *batch, uint32_t format, struct slice key);
+
+/*
  * The same for parsed labels, which are canonicalised in place: creates the
  * series when it is new, and remembers `key` (NULL data: nothing to remember)
  * for batch_find.  -1 and ERR_INVALID for bad labels, ERR_RATE over the

@@ -51,6 +51,8 @@ struct metric_sink {
     void (*dropped)(void *context, uint32_t series, const char *what);
     /* A series left out with its `samples` for this reason.  NULL: the request fails with it. */
     void (*refused)(void *context, size_t samples, const struct error *reason);
+    /* `find` will get this key after a few others: a chance to prefetch.  NULL: not wanted. */
+    void (*expect)(void *context, struct slice key);
 };
 
 struct log_sink {

@@ -12,7 +12,8 @@
  * Each TimeSeries is walked twice.  The first pass only hops from field to field: it
  * proves that the lengths fit and finds the label fields, which nearly always stand
  * together, so that their bytes are the key as they are.  The second pass reads
- * the samples.  Label fields that stand apart are first joined in a buffer.
+ * the samples.  Label fields that stand apart are first joined in a buffer.  Between
+ * the passes lie a few other series, so that the sink can prefetch.
  */
 #include "wire/remote_write.h"
 
@@ -36,18 +37,28 @@ static const char *const metric_types[] = {
 
 enum step { STEP_ON, STEP_STOPPED, STEP_BROKEN };
 
-struct decoder {
-    const struct metric_sink *sink;
-    struct error *err;
-    struct buffer joined; /* label fields that did not stand together */
-    struct label labels[INGEST_LABELS_MAX];
-};
-
 /* What the first pass over a TimeSeries finds. */
 struct series_shape {
     const uint8_t *labels_begin, *labels_end;
     size_t labels, samples, others;
     bool apart; /* label fields with something between them */
+};
+
+enum { AHEAD = 8 };
+
+/* A series that was surveyed and announced, but not read yet. */
+struct waiting_series {
+    struct slice message;
+    struct series_shape shape;
+};
+
+struct decoder {
+    const struct metric_sink *sink;
+    struct error *err;
+    struct waiting_series ahead[AHEAD]; /* a ring */
+    unsigned ahead_first, ahead_count;
+    struct buffer joined; /* label fields that did not stand together */
+    struct label labels[INGEST_LABELS_MAX];
 };
 
 static bool survey(struct proto_cursor *c, struct slice message, struct series_shape *shape)
@@ -203,23 +214,57 @@ static enum step read_samples(struct decoder *d, struct proto_cursor *c, struct 
     return STEP_ON;
 }
 
-static enum step read_series(struct decoder *d, struct proto_cursor *c, struct slice message)
+/* The oldest of the waiting series. */
+static enum step read_waiting(struct decoder *d, struct proto_cursor *c)
 {
-    struct series_shape shape = {0};
-    if (!survey(c, message, &shape))
-        return STEP_BROKEN;
+    const struct waiting_series *waiting = &d->ahead[d->ahead_first];
+    const struct series_shape *shape = &waiting->shape;
+    struct slice message = waiting->message;
+    d->ahead_first = (d->ahead_first + 1) % AHEAD;
+    d->ahead_count--;
 
-    int64_t series = look_up(d, c, message, &shape);
+    int64_t series = look_up(d, c, message, shape);
     if (UNLIKELY(series == INGEST_STOP || c->problem))
         return c->problem ? STEP_BROKEN : STEP_STOPPED;
-    if (shape.samples == 0 && shape.others == 0)
+    if (shape->samples == 0 && shape->others == 0)
         return STEP_ON;
-    if (LIKELY(!shape.apart && shape.labels > 0)) {
+    if (LIKELY(!shape->apart && shape->labels > 0)) {
         const uint8_t *end = (const uint8_t *)message.data + message.size;
-        if (LIKELY(shape.labels_begin == (const uint8_t *)message.data))
-            message = slice_of(shape.labels_end, (size_t)(end - shape.labels_end));
+        if (LIKELY(shape->labels_begin == (const uint8_t *)message.data))
+            message = slice_of(shape->labels_end, (size_t)(end - shape->labels_end));
     }
     return read_samples(d, c, message, series);
+}
+
+static enum step read_all_waiting(struct decoder *d, struct proto_cursor *c)
+{
+    enum step step = STEP_ON;
+    while (step == STEP_ON && d->ahead_count > 0)
+        step = read_waiting(d, c);
+    return step;
+}
+
+/*
+ * Survey a series and announce its key; what is read now is the series from
+ * AHEAD messages before, whose place in the sink's tables has been fetched from
+ * memory meanwhile.
+ */
+static enum step read_series(struct decoder *d, struct proto_cursor *c, struct slice message)
+{
+    if (d->ahead_count == AHEAD) {
+        enum step step = read_waiting(d, c);
+        if (UNLIKELY(step != STEP_ON))
+            return step;
+    }
+    struct waiting_series *waiting = &d->ahead[(d->ahead_first + d->ahead_count) % AHEAD];
+    waiting->message = message;
+    waiting->shape = (struct series_shape){0};
+    if (!survey(c, message, &waiting->shape))
+        return STEP_BROKEN;
+    d->ahead_count++;
+    if (d->sink->expect && LIKELY(!waiting->shape.apart))
+        d->sink->expect(d->sink->context, key_of(d, message, &waiting->shape));
+    return STEP_ON;
 }
 
 static enum step read_metadata(struct decoder *d, struct proto_cursor *c, struct slice message)
@@ -268,6 +313,8 @@ static bool decode(struct decoder *d, struct slice body)
         step = field.number == REQUEST_SERIES ? read_series(d, &c, field.bytes)
                                               : read_metadata(d, &c, field.bytes);
     }
+    if (step == STEP_ON && !c.problem)
+        step = read_all_waiting(d, &c);
     if (c.problem)
         return proto_error(&c, "remote-write request", d->err);
     return step == STEP_ON;
@@ -278,6 +325,7 @@ bool remote_write_decode(struct slice body, const struct metric_sink *sink, stru
     struct decoder d; /* 32 KiB of labels are left as they are */
     d.sink = sink;
     d.err = err;
+    d.ahead_first = d.ahead_count = 0;
     buffer_init(&d.joined, body.size);
     bool ok = decode(&d, body);
     buffer_done(&d.joined);
