@@ -285,11 +285,12 @@ static bool reach_next(struct entry_stream *stream, struct error *err)
 
 /* ---- merging ----------------------------------------------------------- */
 
-/* Was `a` stored before `b`? */
+/*
+ * Was what `a` has of a time stored before what `b` has of it?  A late entry of
+ * some time is by definition later than all in-order ones of that time.
+ */
 static bool stored_before(const struct log_source *a, const struct log_source *b)
 {
-    if ((a->piece != NULL) != (b->piece != NULL))
-        return a->piece == NULL;
     if (a->side != b->side)
         return !a->side;
     if (a->lsn != b->lsn)

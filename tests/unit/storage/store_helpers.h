@@ -209,7 +209,14 @@ static inline char *dump(struct fixture *f, enum store_kind kind)
 static inline void expect_dump(struct fixture *f, enum store_kind kind, const char *expected)
 {
     char *text = dump(f, kind);
-    assert_string_equal(text, expected);
+    size_t at = 0;
+    while (text[at] != '\0' && text[at] == expected[at])
+        at++;
+    if (text[at] != expected[at]) {
+        size_t from = at < 150 ? 0 : at - 150;
+        fail_msg("differs at %zu:\n  got      %.300s\n  expected %.300s", at, text + from,
+                 expected + from);
+    }
     free(text);
 }
 

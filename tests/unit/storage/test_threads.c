@@ -1,0 +1,155 @@
+/* test_threads.c - writers, sealing and readers at once: batches are seen whole. */
+#include "store_helpers.h"
+
+#include <pthread.h>
+
+enum { WRITERS = 3, BATCHES = 200, PARTS = 4 };
+
+struct shared {
+    struct fixture *f;
+    int number;
+    bool stop;
+    uint64_t views;
+};
+
+/* Each batch puts the same value into PARTS series of its writer. */
+static void *write_metrics(void *context)
+{
+    struct shared *mine = context;
+    for (int i = 0; i < BATCHES; i++) {
+        struct batch *batch = new_batch(mine->f, STORE_METRIC);
+        for (int part = 0; part < PARTS; part++) {
+            char name[32];
+            snprintf(name, sizeof(name), "w%d-%d", mine->number, part);
+            batch_sample(batch, define(batch, "m", name), T0 + i * NS_PER_SECOND, i, NULL);
+        }
+        commit(batch);
+    }
+    return NULL;
+}
+
+static void *write_logs(void *context)
+{
+    struct shared *mine = context;
+    for (int i = 0; i < BATCHES; i++) {
+        char line[32];
+        snprintf(line, sizeof(line), "line %d", i);
+        put_line(mine->f, "x", T0 + i * NS_PER_MS, line);
+    }
+    return NULL;
+}
+
+static void *seal_always(void *context)
+{
+    struct shared *mine = context;
+    while (!__atomic_load_n(&mine->stop, __ATOMIC_ACQUIRE)) {
+        seal(mine->f);
+        usleep(500);
+    }
+    return NULL;
+}
+
+/* In one view all parts of a writer have the same samples. */
+static void check_view(struct fixture *f)
+{
+    struct error err = {0};
+    struct cursor_request request = {
+        .tenant = SLICE("t"), .kind = STORE_METRIC, .start_ns = INT64_MIN, .end_ns = INT64_MAX};
+    struct cursor *cursor = cursor_open(f->store, &request, &err);
+    assert_non_null(cursor);
+    struct cursor_reader *reader = cursor_reader_new(cursor);
+    size_t counts[WRITERS][PARTS] = {0};
+    for (size_t i = 0; i < cursor_series_count(cursor); i++) {
+        struct sample_column column;
+        struct slice app = labels_get(cursor_labels(cursor, i), SLICE("app"));
+        if (!cursor_read_samples(reader, i, &column, &err))
+            fail_msg("%s", err.message);
+        for (size_t k = 0; k < column.count; k++) {
+            if (column.values[k] != (double)k)
+                fail_msg("%.*s has %g as sample %zu", SLICE_ARG(app), column.values[k], k);
+        }
+        counts[app.data[1] - '0'][app.data[3] - '0'] = column.count;
+    }
+    for (int w = 0; w < WRITERS; w++) {
+        for (int part = 1; part < PARTS; part++)
+            assert_int_equal(counts[w][part], counts[w][0]);
+    }
+    cursor_reader_free(reader);
+    cursor_close(cursor);
+}
+
+static void *read_always(void *context)
+{
+    struct shared *mine = context;
+    while (!__atomic_load_n(&mine->stop, __ATOMIC_ACQUIRE)) {
+        struct store_stats stats;
+        check_view(mine->f);
+        store_stats_read(mine->f->store, &stats);
+        free(dump(mine->f, STORE_LOG));
+        mine->views++;
+    }
+    return NULL;
+}
+
+static void readers_see_whole_batches_while_sealing_runs(void **state)
+{
+    struct fixture *f = *state;
+    struct shared writers[WRITERS + 1];
+    struct shared others[2] = {{.f = f}, {.f = f}};
+    pthread_t threads[WRITERS + 1];
+    pthread_t sealer, reader;
+    f->options.wal_segment_size = 16384;
+    fixture_restart(f);
+    for (int i = 0; i <= WRITERS; i++) {
+        writers[i] = (struct shared){.f = f, .number = i};
+        pthread_create(&threads[i], NULL, i < WRITERS ? write_metrics : write_logs, &writers[i]);
+    }
+    pthread_create(&sealer, NULL, seal_always, &others[0]);
+    pthread_create(&reader, NULL, read_always, &others[1]);
+    for (int i = 0; i <= WRITERS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < 2; i++)
+        __atomic_store_n(&others[i].stop, true, __ATOMIC_RELEASE);
+    pthread_join(sealer, NULL);
+    pthread_join(reader, NULL);
+    assert_true(others[1].views > 0);
+    check_view(f);
+    struct store_stats stats;
+    store_stats_read(f->store, &stats);
+    assert_int_equal(stats.samples_appended, WRITERS * BATCHES * PARTS);
+    assert_int_equal(stats.entries_appended, BATCHES);
+    fixture_crash(f);
+    check_view(f);
+}
+
+/* In durable mode batches that come while a sync runs share the next one. */
+static void batches_share_syncs(void **state)
+{
+    struct fixture *f = *state;
+    struct shared writers[WRITERS];
+    pthread_t threads[WRITERS];
+    struct error err = {0};
+    assert_true(store_close(f->store, &err));
+    f->options.ack = STORE_ACK_DURABLE;
+    fixture_open(f);
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i] = (struct shared){.f = f, .number = i};
+        pthread_create(&threads[i], NULL, write_metrics, &writers[i]);
+    }
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(threads[i], NULL);
+    struct store_stats stats;
+    store_stats_read(f->store, &stats);
+    assert_true(stats.wal_syncs > 0 && stats.wal_syncs <= WRITERS * BATCHES + 1);
+    check_view(f);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(readers_see_whole_batches_while_sealing_runs),
+        TEST(batches_share_syncs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
