@@ -45,9 +45,11 @@ struct http_server {
     struct watch *watch;
     size_t bodies_max, answer_max;
     int listener;
-    bool stopping; /* atomic */
+    bool stopping; /* atomic: running requests are answered, their connections closed */
+    bool closed;   /* atomic: no handler is called any more */
     char address[HTTP_ADDRESS_MAX];
     uint64_t connections, active, suspended, body_bytes; /* atomic */
+    uint64_t handlers;                                   /* atomic: called and not yet answered */
     pthread_mutex_t lock;                                /* guards `first` */
     struct exchange *first;                              /* every running request */
 };
@@ -307,6 +309,29 @@ static void close_exchange(void *context, struct MHD_Connection *connection, voi
     atomic_move(&s->active, -1);
 }
 
+/*
+ * The body is in.  False: the request is suspended.  The handler is counted before
+ * `closed` is looked at, and the stop sets `closed` before it looks at the count:
+ * either we see the one or it sees the other.
+ */
+static bool handle_request(struct exchange *e)
+{
+    struct http_server *s = e->server;
+    __atomic_fetch_add(&s->handlers, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&s->closed, __ATOMIC_SEQ_CST)) {
+        http_response_text(&e->request.response, 503, "stopping");
+        e->request.response.retry_after_s = 5;
+    } else {
+        e->request.body = buffer_slice(&e->body);
+        watch_set_phase(s->watch, e->seat, WATCH_WORKING);
+        s->handler.handle(s->handler.context, &e->request);
+        if (e->suspended)
+            return false;
+    }
+    __atomic_fetch_sub(&s->handlers, 1, __ATOMIC_SEQ_CST);
+    return true;
+}
+
 static enum MHD_Result accept_request(void *context, struct MHD_Connection *connection,
                                       const char *url, const char *method, const char *version,
                                       const char *data, size_t *size, void **slot)
@@ -329,13 +354,8 @@ static enum MHD_Result accept_request(void *context, struct MHD_Connection *conn
     }
     if (!e->handled) {
         e->handled = true;
-        if (!e->refused) {
-            e->request.body = buffer_slice(&e->body);
-            watch_set_phase(e->server->watch, e->seat, WATCH_WORKING);
-            e->server->handler.handle(e->server->handler.context, &e->request);
-            if (e->suspended)
-                return MHD_YES; /* it may be resumed already: hands off */
-        }
+        if (!e->refused && !handle_request(e))
+            return MHD_YES; /* it may be resumed already: hands off */
         finish_response(e);
     }
     return send_response(e);
@@ -404,6 +424,7 @@ void http_request_resume(struct http_request *request)
     struct MHD_Connection *connection = e->connection;
     MHD_resume_connection(connection); /* from here on the exchange is not ours */
     atomic_move(&s->suspended, -1);
+    __atomic_fetch_sub(&s->handlers, 1, __ATOMIC_SEQ_CST); /* and the server may be gone */
 }
 
 /* ---- life ------------------------------------------------------------- */
@@ -478,9 +499,13 @@ bool http_server_drain(struct http_server *s, int64_t timeout_ms)
     int64_t until_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
     while (atomic_get(&s->active) > 0 && clock_monotonic_ns() < until_ns)
         usleep(DRAIN_POLL_MS * 1000);
-    bool clean = atomic_get(&s->active) == 0;
-    while (atomic_get(&s->suspended) > 0) {
-        cancel_all(s);
+    bool clean = true;
+    __atomic_store_n(&s->closed, true, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&s->handlers, __ATOMIC_SEQ_CST) > 0) {
+        if (clock_monotonic_ns() >= until_ns) {
+            clean = false;
+            cancel_all(s);
+        }
         usleep(DRAIN_POLL_MS * 1000);
     }
     return clean;
@@ -488,7 +513,7 @@ bool http_server_drain(struct http_server *s, int64_t timeout_ms)
 
 void http_server_stop(struct http_server *s)
 {
-    assert(atomic_get(&s->suspended) == 0);
+    assert(atomic_get(&s->handlers) == 0);
     MHD_stop_daemon(s->daemon);
     close(s->listener);
     watch_stop(s->watch);
