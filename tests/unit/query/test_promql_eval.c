@@ -1,0 +1,269 @@
+/*
+ * test_promql_eval.c - PromQL on a real store: limits, errors and the shape of results.
+ * What functions and operators compute is the conformance cases' business.
+ */
+#include "base/duration.h"
+#include "base/error.h"
+#include "query/query.h"
+#include "storage/store.h"
+
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define TENANT SLICE("test")
+
+enum { SERIES = 50, SAMPLES = 100 };
+
+static struct store *store;
+static char directory[] = "/tmp/test-promql-XXXXXX";
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
+{
+    (void)info, (void)kind, (void)walk;
+    return remove(path);
+}
+
+static void add_series(struct batch *batch, const char *name, int number, struct error *err)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%02d", number);
+    struct label labels[] = {{LABEL_NAME_METRIC, slice_from_text(name)},
+                             {SLICE("host"), slice_from_text(text)}};
+    int64_t series = batch_define(batch, 0, slice_of(NULL, 0), labels, 2, err);
+    assert_true(series >= 0);
+    for (int i = 0; i < SAMPLES; i++)
+        assert_true(batch_sample(batch, (uint32_t)series, i * 10 * NS_PER_SECOND,
+                                 (double)(number + i), err));
+}
+
+static int open_store(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store_options options = {.directory = mkdtemp(directory),
+                                    .ack = STORE_ACK_PROCESS,
+                                    .retention_ns = -1,
+                                    .out_of_order_ns = {-1, -1},
+                                    .future_ns = -1,
+                                    .past_ns = {-1, -1},
+                                    .seal_interval_ns = -1};
+    store = store_open(&options, &err);
+    if (store == NULL)
+        return -1;
+    struct batch *batch = batch_new(store, TENANT, STORE_METRIC, &err);
+    for (int i = SERIES - 1; i >= 0; i--) {
+        add_series(batch, "a", i, &err);
+        add_series(batch, "b", i, &err);
+    }
+    struct batch_result result = {0};
+    return batch_commit_wait(batch, &result, &err) ? 0 : -1;
+}
+
+static int close_store(void **state)
+{
+    (void)state;
+    store_abandon(store);
+    return nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct query_request range_of(const char *text)
+{
+    return (struct query_request){.language = QUERY_PROMQL,
+                                  .text = slice_from_text(text),
+                                  .tenant = TENANT,
+                                  .start_ns = 100 * NS_PER_SECOND,
+                                  .end_ns = 900 * NS_PER_SECOND,
+                                  .step_ns = 10 * NS_PER_SECOND};
+}
+
+static struct query_request instant_of(const char *text)
+{
+    struct query_request r = range_of(text);
+    r.instant = true;
+    return r;
+}
+
+static struct query_result *run(const struct query_request *request)
+{
+    struct error err = {0};
+    struct query_result *result = query_run(store, request, &err);
+    if (result == NULL)
+        fail_msg("%.*s: %s", SLICE_ARG(request->text), err.message);
+    return result;
+}
+
+static void fails(const struct query_request *request, enum error_code code, const char *message)
+{
+    struct error err = {0};
+    struct query_result *result = query_run(store, request, &err);
+    if (result != NULL)
+        fail_msg("%.*s succeeded", SLICE_ARG(request->text));
+    assert_int_equal(err.code, code);
+    if (strstr(err.message, message) == NULL)
+        fail_msg("%s", err.message);
+}
+
+static void range_results_are_sorted_by_labels(void **state)
+{
+    (void)state;
+    struct query_request r = range_of("{__name__=~\"a|b\"}");
+    struct query_result *result = run(&r);
+    assert_int_equal(result->type, RESULT_MATRIX);
+    assert_int_equal(result->series_count, 2 * SERIES);
+    for (size_t i = 1; i < result->series_count; i++)
+        assert_true(labels_compare(result->series[i - 1].labels, result->series[i].labels) < 0);
+    assert_int_equal(result->series[0].count, 81);
+    assert_int_equal(result->stats.series, 2 * SERIES);
+    query_result_free(result);
+}
+
+static void each_kind_of_value_has_its_result_type(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum query_result_type type;
+    } cases[] = {{"1 + 1", RESULT_SCALAR},      {"\"x\"", RESULT_STRING},
+                 {"a", RESULT_VECTOR},          {"a[1m]", RESULT_MATRIX},
+                 {"a[1m:10s]", RESULT_MATRIX},  {"time()", RESULT_SCALAR},
+                 {"(((\"x\")))", RESULT_STRING}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct query_request r = instant_of(cases[i].text);
+        struct query_result *result = run(&r);
+        assert_int_equal(result->type, cases[i].type);
+        query_result_free(result);
+    }
+    struct query_request r = range_of("1");
+    struct query_result *result = run(&r);
+    assert_int_equal(result->type, RESULT_MATRIX);
+    assert_int_equal(result->series_count, 1);
+    query_result_free(result);
+    r = range_of("a[1m]");
+    fails(&r, ERR_INVALID, "invalid expression type \"range vector\" for range query");
+    r = range_of("\"x\"");
+    fails(&r, ERR_INVALID, "invalid expression type \"string\" for range query");
+}
+
+static void another_tenant_sees_nothing(void **state)
+{
+    (void)state;
+    struct query_request r = instant_of("a");
+    r.tenant = SLICE("other");
+    struct query_result *result = run(&r);
+    assert_int_equal(result->series_count, 0);
+    query_result_free(result);
+}
+
+static void limits_stop_a_query(void **state)
+{
+    (void)state;
+    struct query_request r = range_of("a");
+    r.limits.series_max = 10;
+    fails(&r, ERR_LIMIT, "10");
+    r = range_of("a + b");
+    r.limits.samples_max = 500;
+    fails(&r, ERR_LIMIT, "too many samples");
+    r = range_of("sort(a)");
+    r.limits.memory_max = 20000;
+    fails(&r, ERR_LIMIT, "20000 bytes");
+    r = range_of("a");
+    r.step_ns = NS_PER_MS;
+    r.end_ns = r.start_ns + 11000 * NS_PER_MS;
+    query_result_free(run(&r));
+    r.end_ns += NS_PER_MS;
+    fails(&r, ERR_INVALID, "exceeded maximum resolution of 11000 points");
+    r = range_of("a");
+    r.step_ns = 0;
+    fails(&r, ERR_INVALID, "zero or negative query resolution");
+    r = range_of("max_over_time(a[100y:1ms])");
+    fails(&r, ERR_LIMIT, "bytes of memory");
+    r = range_of("a");
+    r.limits.result_series_max = 3;
+    fails(&r, ERR_LIMIT, "the limit is 3");
+}
+
+static void cancel_and_timeout_end_a_query(void **state)
+{
+    (void)state;
+    bool cancel = true;
+    struct query_request r = range_of("sum(rate(a[5m]))");
+    r.cancel = &cancel;
+    fails(&r, ERR_CANCELED, "canceled");
+    r = range_of("sum(rate(a[5m]))");
+    r.limits.timeout_ns = 1;
+    fails(&r, ERR_TIMEOUT, "timed out");
+}
+
+static void names_go_at_once_or_at_the_end(void **state)
+{
+    (void)state;
+    struct query_request r = instant_of("count by (__name__) (rate({__name__=~\"a|b\"}[5m]))");
+    fails(&r, ERR_EXECUTION, "vector cannot contain metrics with the same labelset");
+    r.features = QUERY_DELAYED_NAME_REMOVAL;
+    fails(&r, ERR_EXECUTION, "vector cannot contain metrics with the same labelset");
+    r = instant_of("count by (__name__) (rate(a[5m]))");
+    struct query_result *result = run(&r);
+    assert_int_equal(result->series_count, 1);
+    assert_int_equal(result->series[0].labels.count, 0);
+    query_result_free(result);
+    r = instant_of("-{__name__=~\"a|b\"}");
+    fails(&r, ERR_EXECUTION, "vector cannot contain metrics with the same labelset");
+}
+
+static void annotations_tell_their_place_once(void **state)
+{
+    (void)state;
+    struct query_request r = range_of("sum(\n  rate(a[5m])) + sum(rate(b[5m]))");
+    struct query_result *result = run(&r);
+    assert_int_equal(result->info_count, 2);
+    const char *first = "PromQL info: metric might not be a counter, name does not end in "
+                        "_total/_sum/_count/_bucket: \"a\" (2:8)";
+    assert_true(slice_equal(result->infos[0], slice_from_text(first)));
+    query_result_free(result);
+}
+
+static void known_but_missing_functions_are_named(void **state)
+{
+    (void)state;
+    struct query_request r = instant_of("start_timestamp(a)");
+    r.features = QUERY_FEATURES_ALL;
+    fails(&r, ERR_UNSUPPORTED, "start_timestamp() is not supported yet");
+}
+
+static void times_far_away_are_no_error(void **state)
+{
+    (void)state;
+    struct query_request r = instant_of("a offset 290y");
+    query_result_free(run(&r));
+    r = instant_of("a @ 9e18 or a @ -9e18");
+    query_result_free(run(&r));
+    r = instant_of("rate(a[290y] offset -290y)");
+    query_result_free(run(&r));
+    r = instant_of("a");
+    r.end_ns = INT64_MAX;
+    query_result_free(run(&r));
+    r.end_ns = INT64_MIN;
+    query_result_free(run(&r));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(range_results_are_sorted_by_labels),
+        cmocka_unit_test(each_kind_of_value_has_its_result_type),
+        cmocka_unit_test(another_tenant_sees_nothing),
+        cmocka_unit_test(limits_stop_a_query),
+        cmocka_unit_test(cancel_and_timeout_end_a_query),
+        cmocka_unit_test(names_go_at_once_or_at_the_end),
+        cmocka_unit_test(annotations_tell_their_place_once),
+        cmocka_unit_test(known_but_missing_functions_are_named),
+        cmocka_unit_test(times_far_away_are_no_error),
+    };
+    return cmocka_run_group_tests(tests, open_store, close_store);
+}
