@@ -134,6 +134,23 @@ double quantile_of(double q, double *values, size_t count);
 /* NaN first, then ascending. */
 int compare_values(const void *a, const void *b);
 
+/* window_extended.c: anchored and smoothed selectors. */
+bool window_extended_check(const struct selector *s, struct slice function, struct error *err)
+    MUST_CHECK;
+bool window_extended_change(struct window_call *call, const struct window_run *run,
+                            struct column *out, bool counter, bool per_second, struct error *err)
+    MUST_CHECK;
+bool window_anchored_count(struct window_call *call, const struct window_run *run,
+                           struct column *out, bool (*counts)(double before, double now),
+                           struct error *err) MUST_CHECK;
+void window_smoothed_instant(const struct window_call *call, const struct window_run *run,
+                             struct column *out);
+static inline bool window_is_extended(const struct window_call *call)
+{
+    return call->argument->kind == NODE_SELECTOR &&
+           (call->argument->selector.anchored || call->argument->selector.smoothed);
+}
+
 /* plan.c: resolve duration expressions, mark what does not vary. */
 bool query_prepare(struct ast *ast, struct evaluation *ev, struct error *err) MUST_CHECK;
 

@@ -8,6 +8,7 @@
  * batch has at most BATCH_SERIES series and about BATCH_CELLS cells.
  */
 #include "base/bytes.h"
+#include "base/duration.h"
 #include "base/error.h"
 #include "query/dialect.h"
 #include "query/eval_internal.h"
@@ -99,6 +100,17 @@ static bool fill_window(struct leaf *leaf, const struct sample_column *samples, 
     return function->window(&leaf->window, &run, out, err);
 }
 
+/* Interpolated between the neighbours of each step. */
+static bool fill_smoothed(struct leaf *leaf, const struct sample_column *samples,
+                          struct column *out, struct error *err)
+{
+    struct window_run run;
+    if (!make_run(leaf, samples, &run))
+        return arena_check(leaf->arena, "the query", err);
+    window_smoothed_instant(&leaf->window, &run, out);
+    return true;
+}
+
 static bool flush(struct leaf *leaf, struct error *err)
 {
     if (leaf->batch.count > 0 && !leaf->sink->take(leaf->sink, &leaf->batch, err))
@@ -126,6 +138,9 @@ static bool take_series(struct leaf *leaf, size_t series, struct error *err)
     bool ranged = leaf->selector->selector.ranged;
     if (ranged) {
         if (!fill_window(leaf, &samples, out, err))
+            return false;
+    } else if (leaf->selector->selector.smoothed && !leaf->timestamps) {
+        if (!fill_smoothed(leaf, &samples, out, err))
             return false;
     } else {
         fill_instant(leaf, &samples, out);
@@ -158,6 +173,8 @@ static bool open_cursor(struct leaf *leaf, struct error *err)
     const struct query_request *request = leaf->ev->request;
     int64_t last = grid_time(&leaf->grid, leaf->grid.steps - 1);
     int64_t first = before(leaf->grid.start_ns, leaf->reach_ns);
+    if (leaf->selector->selector.smoothed)
+        last = ns_add(last, request->lookback_ns);
     struct cursor_request want = {
         .tenant = request->tenant,
         .kind = STORE_METRIC,
@@ -177,13 +194,13 @@ static bool open_cursor(struct leaf *leaf, struct error *err)
     return true;
 }
 
-static bool check_support(const struct node *selector, struct error *err)
+/* How far the samples before a step matter: the range or the lookback, or both. */
+static int64_t reach_of(const struct evaluation *ev, const struct selector *s)
 {
-    const struct selector *s = &selector->selector;
-    if (s->anchored || s->smoothed)
-        return error_set(err, ERR_UNSUPPORTED, "the %s modifier is not supported yet",
-                         s->anchored ? "anchored" : "smoothed");
-    return true;
+    int64_t lookback = ev->request->lookback_ns;
+    if (!s->ranged)
+        return lookback;
+    return s->anchored || s->smoothed ? ns_add(s->range_ns, lookback) : s->range_ns;
 }
 
 static bool metric_stream(struct evaluation *ev, const struct node *selector,
@@ -191,7 +208,7 @@ static bool metric_stream(struct evaluation *ev, const struct node *selector,
                           const struct grid *grid, struct sink *sink, struct error *err)
 {
     const struct selector *s = &selector->selector;
-    if (!check_support(selector, err))
+    if (s->ranged && call && !window_extended_check(s, call->call.function->name, err))
         return false;
     size_t by_cells = BATCH_CELLS / grid->steps;
     struct leaf leaf = {
@@ -200,7 +217,7 @@ static bool metric_stream(struct evaluation *ev, const struct node *selector,
         .call = call,
         .sink = sink,
         .grid = grid_shift(ev, grid, &s->shift),
-        .reach_ns = s->ranged ? s->range_ns : ev->request->lookback_ns,
+        .reach_ns = reach_of(ev, s),
         .timestamps = call && !s->ranged,
         .batch_max = by_cells < 1              ? 1
                      : by_cells < BATCH_SERIES ? by_cells

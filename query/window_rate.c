@@ -75,6 +75,8 @@ static bool extrapolated(struct window_call *call, const struct window_run *run,
                          bool counter, bool per_second, struct error *err)
 {
     size_t *resets = NULL, reset_count = 0, reset = 0, from = 0, to = 0;
+    if (window_is_extended(call))
+        return window_extended_change(call, run, out, counter, per_second, err);
     if (counter && !find_resets(call, run, &resets, &reset_count, err))
         return false;
     double range_seconds = (double)call->range_ns / 1e9;
@@ -184,8 +186,10 @@ static bool counts_resets(double before, double now)
 
 /* How many neighbours in the window differ in the way that `counts` asks for. */
 static bool count_pairs(struct window_call *call, const struct window_run *run, struct column *out,
-                        bool (*counts)(double before, double now))
+                        bool (*counts)(double before, double now), struct error *err)
 {
+    if (window_is_extended(call))
+        return window_anchored_count(call, run, out, counts, err);
     size_t from = 0, to = 0, counted_from = 0, counted_to = 0, found = 0;
     for (size_t i = 0; i < call->grid.steps; i++) {
         window_bounds(call, run, i, &from, &to);
@@ -205,14 +209,12 @@ static bool count_pairs(struct window_call *call, const struct window_run *run, 
 
 WINDOW(window_changes)
 {
-    (void)err;
-    return count_pairs(call, run, out, counts_changes);
+    return count_pairs(call, run, out, counts_changes, err);
 }
 
 WINDOW(window_resets)
 {
-    (void)err;
-    return count_pairs(call, run, out, counts_resets);
+    return count_pairs(call, run, out, counts_resets, err);
 }
 
 /* ---- trends --------------------------------------------------------------------------------- */
