@@ -1,6 +1,7 @@
 /* byte_size.c - sizes in bytes as text (see byte_size.h). */
 #include "query/byte_size.h"
 
+#include "base/buffer.h"
 #include "base/number.h"
 
 #include <math.h>
@@ -50,4 +51,17 @@ bool byte_size_parse(struct slice text, uint64_t *bytes)
         return false;
     *bytes = (uint64_t)number;
     return true;
+}
+
+void buffer_append_byte_size(struct buffer *b, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    if (bytes < 10) {
+        buffer_append_u64(b, bytes);
+        buffer_append_text(b, "B");
+        return;
+    }
+    double exponent = floor(log((double)bytes) / log(1000));
+    double value = floor((double)bytes / pow(1000, exponent) * 10 + 0.5) / 10;
+    buffer_printf(b, value < 10 ? "%.1f%s" : "%.0f%s", value, units[(size_t)exponent]);
 }

@@ -242,7 +242,8 @@ static bool check_matching(struct parser *p, struct node *node, uint32_t op_at, 
     if (m->fill[0] || m->fill[1])
         return parser_refuse(p, node->start, err,
                              "filling in missing series not allowed for set operators");
-    m->cardinality = MANY_TO_MANY;
+    if (m->cardinality == ONE_TO_ONE)
+        m->cardinality = MANY_TO_MANY;
     return true;
 }
 

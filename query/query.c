@@ -16,6 +16,7 @@
 #include "query/dialect.h"
 #include "query/eval_internal.h"
 #include "query/log_query.h"
+#include "query/logql_format.h"
 #include "query/parse.h"
 
 #include <stdlib.h>
@@ -334,6 +335,21 @@ bool query_print(enum query_language language, struct slice text, unsigned featu
     if (ast == NULL)
         return false;
     node_print(ast_root(ast), out);
+    return buffer_check(out, "the query's text", err);
+}
+
+bool query_format(enum query_language language, struct slice text, unsigned features,
+                  struct buffer *out, struct error *err)
+{
+    struct query_limits limits = {0};
+    fill_limits(&limits);
+    AUTO(ast_drop) struct ast *ast = parse(language, text, features, &limits, err);
+    if (ast == NULL)
+        return false;
+    if (language == QUERY_LOGQL)
+        logql_format(ast_root(ast), out);
+    else
+        node_print(ast_root(ast), out);
     return buffer_check(out, "the query's text", err);
 }
 

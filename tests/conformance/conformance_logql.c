@@ -88,6 +88,24 @@ static enum outcome run_parse(const json_t *test, struct buffer *difference)
     return FAILED;
 }
 
+static enum outcome run_format(const json_t *test, struct buffer *difference)
+{
+    const json_t *expect = json_object_get(test, "expect");
+    struct error err = {0};
+    AUTO(buffer_done) struct buffer text;
+    buffer_init(&text, DIFFERENCE_MAX);
+    if (!query_format(QUERY_LOGQL, text_of(json_object_get(test, "query")), 0, &text, &err))
+        return judge_failure(expect, &err, difference);
+    if (judge_success(expect, difference) == FAILED)
+        return FAILED;
+    struct slice want = text_of(json_object_get(expect, "pretty"));
+    if (slice_equal(buffer_slice(&text), want))
+        return PASSED;
+    buffer_printf(difference, "\n    want\n%.*s\n    got\n%.*s", SLICE_ARG(want),
+                  SLICE_ARG(buffer_slice(&text)));
+    return FAILED;
+}
+
 static int64_t time_field(const json_t *test, const char *name)
 {
     const json_t *value = json_object_get(test, name);
@@ -156,10 +174,8 @@ static enum outcome run_case(struct driver *driver, const json_t *test, struct b
     driver->cases++;
     if (slice_equal(kind, SLICE("parse")))
         return run_parse(test, difference);
-    if (slice_equal(kind, SLICE("format"))) {
-        buffer_append_text(difference, "\n    format_query is not there yet");
-        return FAILED;
-    }
+    if (slice_equal(kind, SLICE("format")))
+        return run_format(test, difference);
     if (slice_equal(kind, SLICE("pipeline")) || slice_equal(kind, SLICE("log")) ||
         slice_equal(kind, SLICE("metric")))
         return run_query(driver, test, kind, difference);
