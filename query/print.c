@@ -233,7 +233,12 @@ static void print_call(const struct node *node, struct buffer *out)
 static void print_number(const struct node *node, struct buffer *out)
 {
     double value = node->number.value;
-    if (node->number.duration)
+    bool nameless = !node->dialect->named_numbers; /* NaN and Inf have no names there */
+    if (nameless && isnan(value))
+        buffer_append_text(out, "(0 / 0)");
+    else if (nameless && isinf(value))
+        buffer_append_text(out, value > 0 ? "1e999" : "-1e999");
+    else if (node->number.duration)
         print_duration(out, duration_from_seconds(value));
     else if (isinf(value))
         buffer_append_text(out, value > 0 ? "+Inf" : "-Inf");
@@ -272,6 +277,11 @@ void node_print(const struct node *node, struct buffer *out)
         print_call(node, out);
         break;
     case NODE_PAREN:
+        if (node->inner->kind == NODE_NUMBER && isnan(node->inner->number.value) &&
+            !node->dialect->named_numbers) { /* has its parentheses already */
+            print_number(node->inner, out);
+            break;
+        }
         buffer_append_byte(out, '(');
         node_print(node->inner, out);
         buffer_append_byte(out, ')');
