@@ -50,6 +50,31 @@ void log_files_done(struct log_files *files)
 void log_files_remember(struct log_files *files, const struct log_file *saved)
 {
     array_push(&files->saved, *saved);
+    files->saved.items[files->saved.count - 1].serial = files->next_serial++;
+}
+
+bool log_file_precedes(const struct log_file *a, const struct log_file *b)
+{
+    return a->serial < b->serial && a->path_hash == b->path_hash && strcmp(a->path, b->path) == 0;
+}
+
+/* The array stays in the order of age. */
+static void insert(struct log_files *files, struct log_file file)
+{
+    struct log_file_array *known = &files->known;
+    file.path_hash = hash64(file.path, strlen(file.path), 0);
+    array_push(known, file);
+    size_t at = known->count - 1;
+    for (; at > 0 && known->items[at - 1].serial > file.serial; at--)
+        known->items[at] = known->items[at - 1];
+    known->items[at] = file;
+}
+
+static void remove_at(struct log_file_array *array, size_t index)
+{
+    array->count--;
+    memmove(&array->items[index], &array->items[index + 1],
+            (array->count - index) * sizeof(array->items[0]));
 }
 
 static bool same_identity(struct log_identity a, struct log_identity b)
@@ -126,8 +151,10 @@ static void resume(struct log_files *files, struct log_file *file, uint64_t size
         file->offset = saved->offset;
         file->fingerprint = saved->fingerprint;
         file->format = saved->format;
-        free(saved->path);
-        *saved = files->saved.items[--files->saved.count];
+        free(file->path);
+        file->path = saved->path;
+        file->serial = saved->serial;
+        remove_at(&files->saved, i);
         return;
     }
 }
@@ -154,12 +181,13 @@ static void add_file(struct log_files *files, const char *path, const struct sta
     struct log_file file = {.path = xstrdup(path),
                             .identity = {(uint64_t)info.st_dev, (uint64_t)info.st_ino},
                             .format = files->format,
+                            .serial = files->next_serial++,
                             .fd = fd,
                             .at_path = true};
     resume(files, &file, (uint64_t)info.st_size);
-    array_push(&files->known, file);
+    insert(files, file);
     atomic_store(&files->counters.files, files->known.count);
-    log_info("tailing", LOG_TEXT("path", path), LOG_INT("offset", file.offset),
+    log_info("tailing", LOG_TEXT("path", file.path), LOG_INT("offset", file.offset),
              LOG_INT("size", info.st_size));
 }
 
@@ -186,11 +214,7 @@ static bool found_path(void *context, const char *path, const struct stat *info)
         add_file(files, path, info);
         return true;
     }
-    file->at_path = true;
-    if (strcmp(file->path, path) != 0 && access(file->path, F_OK) != 0) {
-        free(file->path); /* renamed to another name that a pattern means */
-        file->path = xstrdup(path);
-    }
+    file->at_path = true; /* also when it was renamed to another name that a pattern means */
     return true;
 }
 
@@ -220,8 +244,7 @@ static void notice_gone(struct log_files *files, int64_t now_ns)
             continue;
         log_info("log is gone and read to its end", LOG_TEXT("path", file->path));
         close_file(file);
-        *file = files->known.items[--files->known.count];
-        i--;
+        remove_at(&files->known, i--);
     }
     atomic_store(&files->counters.files, files->known.count);
 }

@@ -42,7 +42,9 @@ struct log_identity {
 };
 
 struct log_file {
-    char *path;
+    char *path; /* where it was first found; a rotated file keeps it, and so its stream */
+    uint64_t path_hash;
+    uint64_t serial; /* its age: files of the positions, then others, as they were found */
     struct log_identity identity;
     struct fingerprint fingerprint;
     uint64_t offset; /* everything before it was acknowledged */
@@ -59,7 +61,8 @@ struct log_counters {
 struct log_file_array ARRAY_BODY(struct log_file);
 
 struct log_files {
-    struct log_file_array known;
+    struct log_file_array known; /* the oldest first */
+    uint64_t next_serial;
     struct log_file_array saved; /* from the positions, not found yet */
     enum log_format format;      /* for new files */
     struct buffer bytes;         /* what was read last */
@@ -79,6 +82,9 @@ void log_files_remember(struct log_files *files, const struct log_file *saved);
 void log_files_search(struct log_files *files, const char *const *patterns, size_t count);
 
 struct log_file *log_files_find(struct log_files *files, struct log_identity identity);
+
+/* Is `a` an earlier file of the same path, whose lines must go before those of `b`? */
+bool log_file_precedes(const struct log_file *a, const struct log_file *b);
 
 /*
  * How far the file can be read now in whole lines and whole chains of partial

@@ -90,6 +90,44 @@ const struct sender_counters *log_shipper_sent(const struct log_shipper *s)
     return sender_counters(s->sender);
 }
 
+static bool plan_file(struct log_shipper *s, struct log_file *file, uint64_t *end)
+{
+    struct error err = {0};
+    if (log_file_plan(&s->files, file, end, &err))
+        return *end > file->offset;
+    log_warn("cannot read a log", LOG_ERR(&err));
+    return false;
+}
+
+static const struct log_range *range_of(const struct log_shipper *s, const struct log_file *file)
+{
+    for (size_t i = 0; i < s->batch.ranges.count; i++) {
+        const struct log_range *range = &s->batch.ranges.items[i];
+        if (range->identity.inode == file->identity.inode &&
+            range->identity.device == file->identity.device)
+            return range;
+    }
+    return NULL;
+}
+
+/* After a rotation the old file's lines go first: is there more of it than the batch has? */
+static bool must_wait(struct log_shipper *s, const struct log_file *file)
+{
+    for (size_t i = 0; i < s->files.known.count; i++) {
+        struct log_file *older = &s->files.known.items[i];
+        if (!log_file_precedes(older, file))
+            continue;
+        struct log_file rest = *older;
+        const struct log_range *range = range_of(s, older);
+        uint64_t end;
+        if (range)
+            rest.offset = range->end;
+        if (plan_file(s, &rest, &end))
+            return true;
+    }
+    return false;
+}
+
 /* Choose what goes into the next batch. */
 static void plan(struct log_shipper *s)
 {
@@ -99,13 +137,8 @@ static void plan(struct log_shipper *s)
     s->batch.ranges.count = 0;
     for (size_t i = 0; i < known->count && raw < BATCH_RAW_MAX; i++) {
         struct log_file *file = &known->items[(s->first + i) % known->count];
-        struct error err = {0};
         uint64_t end;
-        if (!log_file_plan(&s->files, file, &end, &err)) {
-            log_warn("cannot read a log", LOG_ERR(&err));
-            continue;
-        }
-        if (end == file->offset)
+        if (!plan_file(s, file, &end) || must_wait(s, file))
             continue;
         struct log_range range = {file->identity, file->offset, end};
         array_push(&s->batch.ranges, range);

@@ -233,7 +233,7 @@ static void finds_a_file_that_was_rotated_while_it_did_not_run(void **state)
     rename_in(f, "a.log", "a.log.1");
     append(f, "a.log", "new\n");
     search(f);
-    assert_string_equal(take(f), "new\ntwo\n");
+    assert_string_equal(take(f), "two\nnew\n");
 }
 
 static void a_file_replaced_by_another_with_the_same_inode_begins_at_0(void **state)
