@@ -67,14 +67,15 @@ struct exchange {
     bool begun, refused, handled, suspended, watched;
 };
 
+/* Whoever sees a counter at zero may free what the others counted: hence not relaxed. */
 static uint64_t atomic_get(const uint64_t *counter)
 {
-    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+    return __atomic_load_n(counter, __ATOMIC_ACQUIRE);
 }
 
 static void atomic_move(uint64_t *counter, int64_t by)
 {
-    __atomic_fetch_add(counter, (uint64_t)by, __ATOMIC_RELAXED);
+    __atomic_fetch_add(counter, (uint64_t)by, __ATOMIC_RELEASE);
 }
 
 /* ---- answers ---------------------------------------------------------- */
