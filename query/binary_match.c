@@ -26,7 +26,7 @@ struct match {
     uint32_t *first_of; /* first column of the one side in a group, plus one */
     uint32_t *next_of;  /* the next one in the same group, plus one */
     uint32_t **present; /* several in a group: per step the present column plus one; else NULL */
-    uint8_t **taken;    /* one-to-one: per group, steps that have a match */
+    uint8_t **taken;    /* per group: steps that have a match */
     struct label_index *index; /* of the results' labels */
     struct columns out;
     uint32_t **owner; /* per result and step: the group that matched there, plus one */
@@ -144,11 +144,11 @@ static bool index_one_side(struct match *m, struct error *err)
  */
 
 /* The result column for a pair; its owner row comes with it. */
-static struct column *result_column(struct match *m, const struct column *many,
-                                    const struct column *one, uint32_t **owner, struct error *err)
+static struct column *result_column(struct match *m, struct labels many, struct labels one,
+                                    uint32_t **owner, struct error *err)
 {
     bool added;
-    uint32_t at = label_index_put(m->index, result_labels(m, many->labels, one->labels), &added);
+    uint32_t at = label_index_put(m->index, result_labels(m, many, one), &added);
     if (at == UINT32_MAX) {
         no_memory(m, err);
         return NULL;
@@ -174,30 +174,24 @@ static struct column *result_column(struct match *m, const struct column *many,
     return &m->out.items[at];
 }
 
-static bool match_cell(const struct match *m, const struct column *many, const struct column *one,
-                       size_t step, uint32_t group, struct column *out, uint32_t *owner,
-                       struct error *err)
+static bool match_cell(const struct match *m, double many, double one, size_t step, uint32_t group,
+                       struct column *out, uint32_t *owner, struct error *err)
 {
     const struct binary *b = m->binary;
-    bool swapped = b->matching.cardinality == ONE_TO_MANY;
-    double left = swapped ? one->values[step] : many->values[step];
-    double right = swapped ? many->values[step] : one->values[step];
-    bool keep;
-    double result = float_operation(b->op, left, right, &keep);
+    bool swapped = b->matching.cardinality == ONE_TO_MANY, keep;
+    double result = float_operation(b->op, swapped ? one : many, swapped ? many : one, &keep);
     if (b->return_bool) {
         result = keep;
         keep = true;
     }
-    if (b->matching.cardinality == ONE_TO_ONE) {
-        if (m->taken[group][step])
-            return error_set(err, ERR_EXECUTION,
-                             "multiple matches for labels: many-to-one matching must be explicit "
-                             "(group_left/group_right)");
-        m->taken[group][step] = 1;
-    } else if (owner[step] == group + 1) {
+    if (b->matching.cardinality == ONE_TO_ONE && m->taken[group][step])
+        return error_set(err, ERR_EXECUTION,
+                         "multiple matches for labels: many-to-one matching must be explicit "
+                         "(group_left/group_right)");
+    if (b->matching.cardinality != ONE_TO_ONE && owner[step] == group + 1)
         return error_set(err, ERR_EXECUTION,
                          "multiple matches for labels: grouping labels must ensure unique matches");
-    }
+    m->taken[group][step] = 1;
     owner[step] = group + 1;
     if (!keep)
         return true;
@@ -207,6 +201,13 @@ static bool match_cell(const struct match *m, const struct column *many, const s
     out->cells[step] = CELL_FLOAT;
     out->values[step] = result;
     return true;
+}
+
+static bool make_taken(struct match *m, uint32_t group, struct error *err)
+{
+    if (m->taken[group] == NULL)
+        m->taken[group] = arena_calloc(m->arena, m->steps, 1);
+    return m->taken[group] != NULL || no_memory(m, err);
 }
 
 /* One column of the many side against one of the one side, where both are present. */
@@ -221,9 +222,60 @@ static bool match_pair(struct match *m, const struct column *many, uint32_t one_
         if (many->cells[i] != CELL_FLOAT || one->cells[i] != CELL_FLOAT ||
             (present && present[i] != one_number))
             continue;
-        if (out == NULL && (out = result_column(m, many, one, &owner, err)) == NULL)
+        if (out == NULL && (out = result_column(m, many->labels, one->labels, &owner, err)) == NULL)
             return false;
-        if (!match_cell(m, many, one, i, group, out, owner, err))
+        if (!match_cell(m, many->values[i], one->values[i], i, group, out, owner, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- filling in what is missing -------------------------------------------------------------- */
+
+static bool one_is_present(const struct match *m, uint32_t group, size_t step)
+{
+    uint32_t first = m->first_of[group];
+    if (first == NOBODY)
+        return false;
+    return m->present[group] ? m->present[group][step] != NOBODY
+                             : m->one.items[first - 1].cells[step] != CELL_NONE;
+}
+
+/* A column of the many side at steps without a partner: the fill value stands for it. */
+static bool fill_one_side(struct match *m, const struct column *many, uint32_t group,
+                          struct error *err)
+{
+    struct column *out = NULL;
+    uint32_t *owner = NULL;
+    for (size_t i = 0; i < m->steps; i++) {
+        if (many->cells[i] != CELL_FLOAT || one_is_present(m, group, i))
+            continue;
+        if (out == NULL && (out = result_column(m, many->labels, match_labels(m, many->labels),
+                                                &owner, err)) == NULL)
+            return false;
+        if (!match_cell(m, many->values[i], m->binary->matching.fill_value[1], i, group, out, owner,
+                        err))
+            return false;
+    }
+    return true;
+}
+
+/* A column of the one side at steps where nothing of its group matched. */
+static bool fill_many_side(struct match *m, const struct column *one, uint32_t group,
+                           struct error *err)
+{
+    struct column *out = NULL;
+    uint32_t *owner = NULL;
+    if (!make_taken(m, group, err))
+        return false;
+    for (size_t i = 0; i < m->steps; i++) {
+        if (one->cells[i] != CELL_FLOAT || m->taken[group][i])
+            continue;
+        if (out == NULL && (out = result_column(m, match_labels(m, one->labels), one->labels,
+                                                &owner, err)) == NULL)
+            return false;
+        if (!match_cell(m, m->binary->matching.fill_value[0], one->values[i], i, group, out, owner,
+                        err))
             return false;
     }
     return true;
@@ -231,18 +283,24 @@ static bool match_pair(struct match *m, const struct column *many, uint32_t one_
 
 static bool match_all(struct match *m, struct error *err)
 {
+    const struct matching *matching = &m->binary->matching;
     for (size_t i = 0; i < m->many.count; i++) {
         uint32_t group = m->many_group[i];
-        if (m->first_of[group] == NOBODY)
+        if (m->first_of[group] == NOBODY && !matching->fill[1])
             continue;
-        if (m->taken[group] == NULL &&
-            (m->taken[group] = arena_calloc(m->arena, m->steps, 1)) == NULL)
-            return no_memory(m, err);
+        if (!make_taken(m, group, err))
+            return false;
         for (uint32_t c = m->first_of[group]; c != NOBODY; c = m->next_of[c - 1]) {
             if (!match_pair(m, &m->many.items[i], c, group, err))
                 return false;
         }
+        if (matching->fill[1] && !fill_one_side(m, &m->many.items[i], group, err))
+            return false;
         if (!eval_tick(m->ev, m->steps, err))
+            return false;
+    }
+    for (size_t i = 0; matching->fill[0] && i < m->one.count; i++) {
+        if (!fill_many_side(m, &m->one.items[i], m->one_group[i], err))
             return false;
     }
     return true;
@@ -267,8 +325,6 @@ bool match_stream(struct evaluation *ev, const struct node *node, const struct g
                   struct sink *sink, struct error *err)
 {
     const struct binary *b = &node->binary;
-    if (b->matching.fill[0] || b->matching.fill[1])
-        return error_set(err, ERR_UNSUPPORTED, "fill modifiers are not supported yet");
     struct arena *arena = eval_arena(ev);
     struct match m = {.ev = ev,
                       .binary = b,

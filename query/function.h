@@ -45,11 +45,12 @@ struct function {
     int8_t variadic; /* 0: exactly these; else the last one may be left out, and may be given
                         `variadic` times (-1: any number of times) */
     bool experimental;
-    bool missing;      /* known to the language, not built yet: refused when it is used */
-    bool keeps_name;   /* does not drop __name__ */
-    bool varies;       /* depends on the step even without a selector: time(), hour() */
-    bool grouping;     /* FUNCTION_LOG: by and without may follow */
-    int log_operation; /* FUNCTION_LOG: the log side's own numbering */
+    bool missing;        /* known to the language, not built yet: refused when it is used */
+    bool keeps_name;     /* does not drop __name__ */
+    bool varies;         /* depends on the step even without a selector: time(), hour() */
+    bool grouping;       /* FUNCTION_LOG: by and without may follow */
+    bool label_selector; /* the second argument is a selector of labels only: info() */
+    int log_operation;   /* FUNCTION_LOG: the log side's own numbering */
 
     /*
      * One series' run of samples -> one column.  The scalar parameters come per

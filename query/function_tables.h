@@ -114,6 +114,9 @@ SPECIAL(special_sort_desc);
 SPECIAL(special_sort_by_label);
 SPECIAL(special_sort_by_label_desc);
 
+/* function_info.c */
+SPECIAL(special_info);
+
 /* function_histogram.c */
 SPECIAL(special_histogram_quantile);
 SPECIAL(special_histogram_quantiles);

@@ -33,6 +33,7 @@ struct parser {
     uint32_t end;       /* behind the last consumed token */
     unsigned features;  /* enum query_features */
     uint32_t depth, depth_max;
+    bool empty_selectors; /* in a selector of labels only, which may match everything */
 };
 
 /*

@@ -467,8 +467,8 @@ static struct node *parse_paren(struct parser *p, struct error *err)
 /* ---- calls and aggregations --------------------------------------------------------- */
 
 /* Arguments in parentheses; the current token is "(". */
-static bool parse_arguments(struct parser *p, struct node **arguments, size_t *count,
-                            struct error *err)
+static bool parse_arguments(struct parser *p, bool label_selector, struct node **arguments,
+                            size_t *count, struct error *err)
 {
     if (!parser_advance(p, err))
         return false;
@@ -477,7 +477,9 @@ static bool parse_arguments(struct parser *p, struct node **arguments, size_t *c
         if (used == CALL_ARGUMENTS_MAX)
             return parser_refuse(p, p->token.start, err, "a call has more than %d arguments",
                                  CALL_ARGUMENTS_MAX);
+        p->empty_selectors = label_selector && used == 1;
         arguments[used] = parser_expression(p, err);
+        p->empty_selectors = false;
         if (arguments[used++] == NULL)
             return false;
         if (parser_at(p, TOKEN_RIGHT_PAREN))
@@ -557,7 +559,7 @@ static struct node *parse_aggregation(struct parser *p, enum aggregator op, stru
         return NULL;
     if (!parser_at(p, TOKEN_LEFT_PAREN))
         return parser_unexpected(p, "aggregation", "\"(\"", err);
-    if (!parse_arguments(p, arguments, &count, err))
+    if (!parse_arguments(p, false, arguments, &count, err))
         return NULL;
     node->end = p->end;
     if (!a->grouping.present) {
@@ -614,6 +616,16 @@ static bool check_count(struct parser *p, const struct node *node, struct slice 
     return true;
 }
 
+static bool check_label_selector(struct parser *p, const struct node *argument, struct error *err)
+{
+    if (argument->kind != NODE_SELECTOR || argument->type != TYPE_VECTOR)
+        return parser_refuse(p, argument->start, err, "expected label selectors only");
+    if (argument->selector.name.size > 0)
+        return parser_refuse(p, argument->start, err,
+                             "expected label selectors only, got vector selector instead");
+    return true;
+}
+
 static bool check_call(struct parser *p, struct node *node, struct slice name, struct error *err)
 {
     const struct function *f = node->call.function;
@@ -624,6 +636,9 @@ static bool check_call(struct parser *p, struct node *node, struct slice name, s
         return parser_refuse(p, node->start, err, "function \"%.*s\" is not enabled",
                              SLICE_ARG(name));
     if (!check_count(p, node, name, err))
+        return false;
+    if (f->label_selector && node->call.count > 1 &&
+        !check_label_selector(p, node->call.arguments[1], err))
         return false;
     char where[TEXT_SHOWN];
     snprintf(where, sizeof(where), "call to function \"%.*s\"", SLICE_ARG(f->name));
@@ -657,7 +672,10 @@ static struct node *parse_call(struct parser *p, struct error *err)
     size_t count;
     struct slice name = p->token.text;
     struct node *node = parser_node(p, NODE_CALL, TYPE_VECTOR, p->token.start, err);
-    if (node == NULL || !parser_advance(p, err) || !parse_arguments(p, arguments, &count, err))
+    const struct function *f =
+        function_find(p->dialect->functions, p->dialect->function_count, name);
+    if (node == NULL || !parser_advance(p, err) ||
+        !parse_arguments(p, f && f->label_selector, arguments, &count, err))
         return NULL;
     node->end = p->end;
     struct node **copy = arena_calloc(p->arena, count, sizeof(struct node *));

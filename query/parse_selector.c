@@ -143,7 +143,7 @@ bool parser_matchers(struct parser *p, struct selector *selector, bool any, stru
     }
     if (!parser_advance(p, err))
         return false;
-    if (any || selector->name.size > 0 || has_nonempty_matcher(selector))
+    if (any || p->empty_selectors || selector->name.size > 0 || has_nonempty_matcher(selector))
         return true;
     return parser_refuse(p, start, err, "%s", p->dialect->empty_selector_text);
 }
