@@ -216,8 +216,8 @@ void loki_format_query(struct call *call)
     AUTO(buffer_done) struct buffer text;
     buffer_init(&text, 1024 * 1024);
     struct json_writer w;
-    if (query_print(QUERY_LOGQL, form_get(&call->form, SLICE("query")),
-                    call->server->options->feature_bits, &text, &err)) {
+    if (query_format(QUERY_LOGQL, form_get(&call->form, SLICE("query")),
+                     call->server->options->feature_bits, &text, &err)) {
         call_json_begin(call, &w);
         json_write_string(&w, buffer_slice(&text));
         call_json_end(call, &w);

@@ -138,7 +138,8 @@ static struct labels stored_labels(const json_t *object, const json_t *input_lab
     for (size_t i = 0; i < labels.count; i++) {
         char name[256];
         struct slice text = slice_sub(labels.items[i].name, 0, sizeof(name) - 1);
-        memcpy(name, text.data, text.size);
+        if (text.size > 0)
+            memcpy(name, text.data, text.size);
         name[text.size] = '\0';
         const json_t *input = json_object_get(input_labels, name);
         bool dropped = input && text_of(input).size == 0 && labels.items[i].value.size == 0;
