@@ -63,6 +63,7 @@ uint32_t store_oldest_batch_s(struct store *store)
 static void batch_destroy(struct batch *batch)
 {
     array_done(&batch->table);
+    array_done(&batch->ids);
     buffer_done(&batch->body);
     buffer_done(&batch->metadata);
     buffer_done(&batch->head_bytes);
@@ -102,7 +103,7 @@ static struct batch *batch_take(struct store *store)
 static void batch_reset(struct batch *batch)
 {
     arena_free(TAKE(batch->labels));
-    batch->table.count = 0;
+    batch->table.count = batch->ids.count = 0;
     batch->expected_first = batch->expected_count = 0;
     buffer_clear(&batch->body);
     buffer_clear(&batch->metadata);
@@ -174,9 +175,10 @@ struct batch *batch_new(struct store *store, struct slice tenant, enum store_kin
 
 /* ---- series ------------------------------------------------------------ */
 
-static int64_t add_series(struct batch *batch, struct series *series)
+static int64_t add_series(struct batch *batch, struct series *series, uint32_t id)
 {
     array_push(&batch->table, series);
+    array_push(&batch->ids, id);
     return (int64_t)batch->table.count - 1;
 }
 
@@ -208,8 +210,9 @@ int64_t batch_find(struct batch *batch, uint32_t format, struct slice key)
     struct lookup *lookup = &batch->head->lookup;
     struct hash128 hash = hash_of(batch, format, key);
     /* Marked with a second that is not before the batch's start: store_oldest_batch_s(). */
-    struct series *series = lookup_find(lookup, hash, batch->started_s);
-    return series ? add_series(batch, series) : -1;
+    uint32_t id;
+    struct series *series = lookup_find(lookup, hash, batch->started_s, &id);
+    return series ? add_series(batch, series, id) : -1;
 }
 
 int64_t batch_define(struct batch *batch, uint32_t format, struct slice key, struct label *labels,
@@ -229,7 +232,7 @@ int64_t batch_define(struct batch *batch, uint32_t format, struct slice key, str
         return -1;
     if (key.data)
         lookup_put(&head->lookup, lookup_key(&head->lookup, format, key), series);
-    return add_series(batch, series);
+    return add_series(batch, series, series->id);
 }
 
 struct labels batch_labels(struct batch *batch, uint32_t number)
@@ -421,9 +424,9 @@ static void encode_head(struct batch *batch)
     };
     wal_batch_write(&batch->head_bytes, &head);
     int64_t before = 0;
-    for (size_t i = 0; i < batch->table.count; i++) {
-        buffer_put_zigzag(&batch->head_bytes, (int64_t)batch->table.items[i]->id - before);
-        before = batch->table.items[i]->id;
+    for (size_t i = 0; i < batch->ids.count; i++) {
+        buffer_put_zigzag(&batch->head_bytes, (int64_t)batch->ids.items[i] - before);
+        before = batch->ids.items[i];
     }
     buffer_done(&list);
 }

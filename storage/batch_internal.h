@@ -23,6 +23,7 @@ struct batch {
     int64_t oldest_ns, newest_ns; /* times allowed */
 
     struct series_list table; /* by the batch's numbers */
+    struct id_list ids;       /* the same series' ids */
 
     /* Keys announced by batch_expect() with their hashes: a ring, the oldest is looked up next. */
     struct {

@@ -20,6 +20,7 @@ enum {
     GROUP_SIZE_AIM = 8 * 1024 * 1024,
     GROUP_RECORDS_MAX = 1 << 20,
     FROZEN_BYTES_WAKE = 8 * 1024 * 1024,
+    PREFETCH_AHEAD = 12,
     BUFFER_KEPT = 16 * 1024 * 1024
 };
 
@@ -162,6 +163,8 @@ static void define_series(struct committer *c, struct batch *batch)
     size_t first = c->defined.count;
     for (size_t i = 0; i < batch->table.count; i++) {
         struct series *series = batch->table.items[i];
+        if (i + PREFETCH_AHEAD < batch->table.count)
+            __builtin_prefetch(&batch->table.items[i + PREFETCH_AHEAD]->defined_in, 1);
         if (series->defined_in == segment)
             continue;
         series->defined_in = segment;

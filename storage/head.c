@@ -15,7 +15,10 @@ enum { SCAN_STEP = 2048, MALLOC_OVERHEAD = 16 };
 struct head *head_new(struct slice tenant, enum store_kind kind)
 {
     assert(tenant.size <= TENANT_NAME_MAX);
-    struct head *head = xcalloc(1, sizeof(*head));
+    struct head *head = aligned_alloc(_Alignof(struct head), sizeof(*head)); /* see lookup.h */
+    if (head == NULL)
+        abort();
+    memset(head, 0, sizeof(*head));
     memcpy(head->tenant, tenant.data, tenant.size);
     head->kind = kind;
     head->newest_ns = INT64_MIN;

@@ -48,7 +48,7 @@ void lookup_prefetch(const struct lookup *lookup, struct hash128 key)
                            1);
 }
 
-struct series *lookup_find(struct lookup *lookup, struct hash128 key, uint32_t now_s)
+struct series *lookup_find(struct lookup *lookup, struct hash128 key, uint32_t now_s, uint32_t *id)
 {
     struct lookup_stripe *stripe = stripe_of(lookup, key);
     struct series *found = NULL;
@@ -59,6 +59,7 @@ struct series *lookup_find(struct lookup *lookup, struct hash128 key, uint32_t n
         while (stripe->slots[at].series) {
             if (hash128_equal(stripe->slots[at].key, key)) {
                 found = stripe->slots[at].series;
+                *id = stripe->slots[at].id;
                 if (stripe->slots[at].used_s < now_s)
                     stripe->slots[at].used_s = now_s;
                 break;
@@ -131,7 +132,7 @@ void lookup_put(struct lookup *lookup, struct hash128 key, struct series *series
             stripe->count = 0;
         }
     }
-    place(stripe, (struct lookup_slot){.key = key, .series = series});
+    place(stripe, (struct lookup_slot){.key = key, .series = series, .id = series->id});
     pthread_mutex_unlock(&stripe->lock);
 }
 

@@ -30,7 +30,8 @@ struct lookup_slot {
     struct hash128 key;
     struct series *series; /* NULL: free */
     uint32_t used_s;       /* when it was last found; the series may say a later time */
-    uint32_t unused;       /* 32 bytes: a slot never straddles two cache lines */
+    uint32_t id;           /* of the series, so that encoding a batch does not touch it; 32 bytes:
+                            * a slot never straddles two cache lines */
 };
 
 /* The lock moves between cores all the time; what lookup_prefetch reads stays out of its line. */
@@ -55,8 +56,8 @@ struct hash128 lookup_key(const struct lookup *lookup, uint32_t format, struct s
 /* Bring the slot of `key` into the CPU cache: some keys before lookup_find needs it. */
 void lookup_prefetch(const struct lookup *lookup, struct hash128 key);
 
-/* The series, marked as used at `now_s`, or NULL. */
-struct series *lookup_find(struct lookup *lookup, struct hash128 key, uint32_t now_s);
+/* The series and its id, marked as used at `now_s`; NULL: not known. */
+struct series *lookup_find(struct lookup *lookup, struct hash128 key, uint32_t now_s, uint32_t *id);
 void lookup_put(struct lookup *lookup, struct hash128 key, struct series *series);
 
 /*

@@ -107,6 +107,8 @@ bool wal_series_read(struct reader *in, struct wal_series *series, struct label 
     for (uint64_t i = 0; i < labels && !in->failed; i++) {
         items[i].name = read_sized(in);
         items[i].value = read_sized(in);
+        if (i > 0 && slice_compare(items[i - 1].name, items[i].name) >= 0)
+            return false; /* not canonical */
     }
     *count = (size_t)labels;
     return !in->failed;
