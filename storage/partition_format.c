@@ -121,13 +121,29 @@ bool series_get(struct slice in, struct hash128 *fingerprint, struct label_pair 
 
 /* ---- postings --------------------------------------------------------------- */
 
+/* How many numbers from `at` on each follow the one before by 1. */
+static size_t run_length(const uint32_t *numbers, size_t count, size_t at)
+{
+    size_t run = 0;
+    while (at + run < count && numbers[at + run] == numbers[at + run - 1] + 1)
+        run++;
+    return run;
+}
+
 size_t postings_put(const uint32_t *numbers, size_t count, struct buffer *out)
 {
     size_t start = out->size, done = 1;
     buffer_put32(out, 0);
     while (done < count && out->size - start < POSTINGS_PIECE_MAX) {
-        buffer_put_varint(out, numbers[done] - numbers[done - 1]);
-        done++;
+        size_t run = run_length(numbers, count, done);
+        if (run >= POSTINGS_RUN_MIN) {
+            buffer_put8(out, 0);
+            buffer_put_varint(out, run);
+            done += run;
+        } else {
+            buffer_put_varint(out, numbers[done] - numbers[done - 1]);
+            done++;
+        }
     }
     if (!out->failed)
         bytes_put32(out->data + start,
@@ -144,10 +160,15 @@ bool postings_get(uint32_t first, struct slice in, struct series_numbers *number
     array_push(numbers, first);
     uint64_t number = first;
     while (reader_left(&r) > 0) {
-        number += read_varint(&r);
-        if (r.failed || number > UINT32_MAX)
+        uint64_t rise = read_varint(&r);
+        uint64_t run = rise == 0 ? read_varint(&r) : 1;
+        if (r.failed || run == 0 || run > UINT32_MAX - number || rise > UINT32_MAX - number)
             return false;
-        array_push(numbers, (uint32_t)number);
+        array_reserve(numbers, numbers->count + run);
+        for (uint64_t i = 0; i < run; i++) {
+            number += rise == 0 ? 1 : rise;
+            numbers->items[numbers->count++] = (uint32_t)number;
+        }
     }
     return true;
 }

@@ -27,7 +27,8 @@ enum {
     GROUP_SIZE_METRIC = 16 * 4096 - 16, /* a group fills overflow pages to their end */
     GROUP_SIZE_LOG = 64 * 4096 - 16,
     GROUP_HEAD_SIZE = 16,
-    POSTINGS_PIECE_MAX = 1800, /* bytes; fits a leaf page twice */
+    POSTINGS_PIECE_MAX = 985, /* bytes, and 5 more at most: fits a leaf page four times */
+    POSTINGS_RUN_MIN = 3,
     FINGERPRINT_SIZE = 16,
     READ_TIME_MAX_NS = 20 * 1000 * 1000 /* a long read lets go of its transaction after this */
 };
@@ -132,7 +133,7 @@ void series_put(struct hash128 fingerprint, const struct label_pair *pairs, size
 bool series_get(struct slice in, struct hash128 *fingerprint, struct label_pair *pairs,
                 size_t *count);
 
-/* A piece of postings: checksum, then differences; `numbers` ascend and the first is in the key. */
+/* A piece of postings: checksum, differences, runs; `numbers` ascend, the first is in the key. */
 size_t postings_put(const uint32_t *numbers, size_t count, struct buffer *out);
 bool postings_get(uint32_t first, struct slice in, struct series_numbers *numbers);
 

@@ -372,19 +372,48 @@ static int pair_order(const void *a, const void *b)
     return x->series < y->series ? -1 : x->series > y->series;
 }
 
+/* Where postings go: keys behind the last one fill their pages to the end. */
+struct postings_writer {
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    char last_key[12];
+    bool any;
+    struct buffer piece;
+};
+
+static int postings_writer_init(struct postings_writer *w, MDB_txn *txn, struct lmdb_env *e)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    *w = (struct postings_writer){.txn = txn, .dbi = e->databases[DB_POSTINGS]};
+    buffer_init(&w->piece, 4 * POSTINGS_PIECE_MAX);
+    int rc = mdb_cursor_open(txn, w->dbi, &cursor);
+    if (rc != 0)
+        return rc;
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+    w->any = rc == 0 && key.mv_size == sizeof(w->last_key);
+    if (w->any)
+        memcpy(w->last_key, key.mv_data, sizeof(w->last_key));
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 /* One run of equal pairs: their series in as many pieces as it takes. */
-static int postings_write(MDB_txn *txn, struct lmdb_env *e, struct label_pair pair,
-                          const uint32_t *numbers, size_t count, struct buffer *piece)
+static int postings_write(struct postings_writer *w, struct label_pair pair,
+                          const uint32_t *numbers, size_t count)
 {
     for (size_t at = 0; at < count;) {
         char key[12];
-        buffer_clear(piece);
-        size_t taken = postings_put(numbers + at, count - at, piece);
-        int rc =
-            lmdb_put(txn, e->databases[DB_POSTINGS],
-                     key_postings(key, pair.name, pair.value, numbers[at]), buffer_slice(piece), 0);
+        buffer_clear(&w->piece);
+        size_t taken = postings_put(numbers + at, count - at, &w->piece);
+        struct slice k = key_postings(key, pair.name, pair.value, numbers[at]);
+        bool append = !w->any || memcmp(key, w->last_key, sizeof(key)) > 0;
+        int rc = lmdb_put(w->txn, w->dbi, k, buffer_slice(&w->piece), append ? MDB_APPEND : 0);
         if (rc != 0)
             return rc;
+        if (append)
+            memcpy(w->last_key, key, sizeof(key));
+        w->any = true;
         at += taken;
     }
     return 0;
@@ -393,19 +422,18 @@ static int postings_write(MDB_txn *txn, struct lmdb_env *e, struct label_pair pa
 static int all_postings_write(MDB_txn *txn, struct lmdb_env *e, struct seal *s)
 {
     AUTO(memory_drop) uint32_t *numbers = xcalloc(s->pairs.count + 1, sizeof(*numbers));
-    AUTO(buffer_done) struct buffer piece;
-    buffer_init(&piece, 4 * POSTINGS_PIECE_MAX);
-    for (size_t from = 0, to; from < s->pairs.count; from = to) {
+    struct postings_writer w;
+    int rc = postings_writer_init(&w, txn, e);
+    for (size_t from = 0, to; rc == 0 && from < s->pairs.count; from = to) {
         struct label_pair pair = s->pairs.items[from].pair;
         for (to = from; to < s->pairs.count && s->pairs.items[to].pair.name == pair.name &&
                         s->pairs.items[to].pair.value == pair.value;
              to++)
             numbers[to - from] = s->pairs.items[to].series;
-        int rc = postings_write(txn, e, pair, numbers, to - from, &piece);
-        if (rc != 0)
-            return rc;
+        rc = postings_write(&w, pair, numbers, to - from);
     }
-    return 0;
+    buffer_done(&w.piece);
+    return rc;
 }
 
 static int columns_write(MDB_txn *txn, struct lmdb_env *e, struct seal *s)

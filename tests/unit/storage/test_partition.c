@@ -99,13 +99,15 @@ static struct partition_id id_of(int32_t day)
     return (struct partition_id){SLICE("default"), STORE_METRIC, day};
 }
 
-/* Series number i: metric_<i%3>, host h<i>, and every other has a zone. */
+/* Series number i: metric_<i%3>, host h<i>, one job for most, and every other has a zone. */
 static struct labels labels_of(struct arena *arena, unsigned i)
 {
-    struct label *items = arena_calloc(arena, 3, sizeof(*items));
+    struct label *items = arena_calloc(arena, 4, sizeof(*items));
     size_t count = 0;
     items[count++] = (struct label){SLICE("__name__"), arena_printf(arena, "metric_%u", i % 3)};
     items[count++] = (struct label){SLICE("host"), arena_printf(arena, "h%u", i)};
+    if (i % 50 != 49)
+        items[count++] = (struct label){SLICE("job"), SLICE("node")};
     if (i % 2 == 0)
         items[count++] = (struct label){SLICE("zone"), arena_printf(arena, "z%u", i % 4)};
     return (struct labels){items, count};
@@ -262,15 +264,15 @@ static void every_shape_of_matcher_selects_what_its_labels_say(void **state)
     must(seal_part(f, DAY, COUNT, 0, &err), &err);
     struct partition_id id = id_of(DAY);
     struct partition *p = partition_acquire(f->partitions, &id, &err);
-    static const char *const names[] = {"__name__", "host", "zone", "absent"};
-    static const char *const values[] = {"",     "metric_1", "h7",           "z2",
-                                         ".*",   ".+",       "h1|h2|h9",     "z0|",
-                                         "h1.*", "|h3|z2",   "metric_(0|2)", "(?i)H1[0-9]"};
-    for (size_t round = 0; round < 4 * 4 * COUNT_OF(values) * 4; round++) {
+    static const char *const names[] = {"__name__", "host", "zone", "job", "absent"};
+    static const char *const values[] = {"",     "metric_1", "h7",       "z2",
+                                         ".*",   ".+",       "h1|h2|h9", "z0|",
+                                         "h1.*", "|h3|z2",   "n[a-z]+",  "(?i)H1[0-9]"};
+    for (size_t round = 0; round < 5 * 4 * COUNT_OF(values) * 5; round++) {
         struct matcher m[2];
         size_t r = round;
-        size_t n0 = r % 4, t0 = r / 4 % 4, v0 = r / 16 % COUNT_OF(values);
-        size_t n1 = r / 16 / COUNT_OF(values) % 4, t1 = (t0 + r) % 4,
+        size_t n0 = r % 5, t0 = r / 5 % 4, v0 = r / 20 % COUNT_OF(values);
+        size_t n1 = r / 20 / COUNT_OF(values) % 5, t1 = (t0 + r) % 4,
                v1 = (v0 * 5 + 3) % COUNT_OF(values);
         must(matcher_init(&m[0], (enum matcher_type)t0, slice_from_text(names[n0]),
                           slice_from_text(values[v0]), &err),
@@ -309,9 +311,9 @@ static void names_and_values_are_sorted_and_follow_matchers(void **state)
     size_t count;
     must(partition_names(p, NULL, 0, (struct slice){0}, NULL, f->arena, &names, &count, &err),
          &err);
-    assert_int_equal(count, 3);
+    assert_int_equal(count, 4);
     assert_true(slice_equal(names[0], SLICE("__name__")));
-    assert_true(slice_equal(names[2], SLICE("zone")));
+    assert_true(slice_equal(names[3], SLICE("zone")));
     must(partition_names(p, NULL, 0, SLICE("__name__"), NULL, f->arena, &names, &count, &err),
          &err);
     assert_int_equal(count, 3);
@@ -326,7 +328,7 @@ static void names_and_values_are_sorted_and_follow_matchers(void **state)
     matcher_done(&m);
     must(matcher_init(&m, MATCH_EQUAL, SLICE("zone"), SLICE(""), &err), &err);
     must(partition_names(p, &m, 1, (struct slice){0}, NULL, f->arena, &names, &count, &err), &err);
-    assert_int_equal(count, 2);
+    assert_int_equal(count, 3);
     matcher_done(&m);
     must(partition_names(p, NULL, 0, SLICE("absent"), NULL, f->arena, &names, &count, &err), &err);
     assert_int_equal(count, 0);
