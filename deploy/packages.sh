@@ -6,13 +6,13 @@
 # Installs only what is missing, as root or with sudo, and says what.
 
 packages_build=(
-    gcc g++ cmake ninja-build pkg-config git ca-certificates
+    gcc g++ cmake ninja-build pkg-config git ca-certificates curl
     libmicrohttpd-dev liblmdb-dev libzstd-dev libpcre2-dev libprotobuf-c-dev protobuf-c-compiler
     libsnappy-dev libxxhash-dev libyaml-dev zlib1g-dev libcurl4-gnutls-dev
     libcmocka-dev libjansson-dev libre2-dev)
 
 packages_test=(
-    clang-14 clang-format-14 libclang-rt-14-dev llvm-14 util-linux curl python3
+    clang-14 clang-format-14 libclang-rt-14-dev llvm-14 util-linux python3
     prometheus prometheus-node-exporter victoria-metrics)
 
 # Prints those of its arguments that are not installed.
