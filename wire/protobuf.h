@@ -40,7 +40,7 @@ struct proto_field {
 
 static inline struct proto_cursor proto_cursor_of(struct slice body)
 {
-    const uint8_t *data = (const uint8_t *)body.data;
+    const uint8_t *data = (const uint8_t *)(body.data ? body.data : "");
     return (struct proto_cursor){.start = data, .at = data, .end = data + body.size};
 }
 
