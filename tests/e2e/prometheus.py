@@ -2,13 +2,15 @@
 """A real Prometheus remote-writes to Etinde; then both answer the same queries.
 
 Debian's prometheus scrapes Debian's prometheus-node-exporter and itself for
-about a minute.  Its windows are closed on the left (2.42), ours are open as in
+about a minute; half way Etinde is killed with SIGKILL and started again, and
+Prometheus sends again what was not acknowledged.  Its windows are closed on the left (2.42), ours are open as in
 3.x: the evaluation times are chosen so that no sample lies on any window's
 left edge, and then both must agree.
 """
 import json
 import math
 import os
+import signal
 import time
 import urllib.parse
 
@@ -164,6 +166,20 @@ def compare_all(prometheus, etinde, began, at):
     report.equal("/api/v1/series", sorted(ours ^ theirs)[:4], [])
 
 
+def compare_stale(prometheus, etinde, node):
+    """A target goes away: its series end with a marker, not after five minutes."""
+    node.stop()
+    began = time.time()
+    time.sleep(6)
+    at = math.floor(time.time()) - 1 + quiet_offset(prometheus, began - 10, time.time())
+    e2e.wait_until(lambda: newest(etinde, "node") > at - 1, 15)
+    for query in ("up", "node_load1", "count_over_time(node_load1[1m]) > bool 5",
+                  "count(node_cpu_seconds_total) or vector(0)"):
+        compare(f"stale {query}", instant(prometheus, query, at), instant(etinde, query, at))
+    report.equal("stale series are gone",
+                 instant(etinde, "node_load1", at).json["data"]["result"], [])
+
+
 def run(etinde, path):
     prometheus, peers = start_peers(path, etinde)
     try:
@@ -173,7 +189,11 @@ def run(etinde, path):
         if not report.check("Prometheus scrapes both targets", alive, peers[0].tail()):
             return
         began = time.time()
-        time.sleep(SCRAPE_SECONDS)
+        time.sleep(SCRAPE_SECONDS / 2)
+        etinde.stop(signal.SIGKILL)
+        time.sleep(1)
+        etinde.start()
+        time.sleep(SCRAPE_SECONDS / 2)
         at = math.floor(time.time()) - 2 + quiet_offset(prometheus, began, time.time())
         arrived = e2e.wait_until(lambda: all(newest(etinde.port, job) > at
                                              for job in ("node", "prometheus")), 30)
@@ -181,6 +201,7 @@ def run(etinde, path):
                      f"{[newest(etinde.port, j) - at for j in ('node', 'prometheus')]}; "
                      + peers[0].tail(500))
         compare_all(prometheus, etinde.port, began, at)
+        compare_stale(prometheus, etinde.port, peers[1])
         sent = instant(prometheus, "sum(prometheus_remote_storage_samples_failed_total)",
                        time.time()).json["data"]["result"]
         report.check("no sample failed", not sent or float(sent[0]["value"][1]) == 0, repr(sent))
