@@ -65,6 +65,7 @@ struct cursor_reader {
     struct cursor *cursor;
     struct buffer bytes; /* of sealed chunks */
     ARRAY(struct slice) chunks;
+    ARRAY(size_t) offsets; /* of the chunks in bytes */
     ARRAY(int64_t) times;
     ARRAY(double) values;
     ARRAY(struct sample_source) sources;

@@ -16,8 +16,7 @@ struct sample_source {
     uint32_t count;
     bool side;
     const struct head_chunk *chunk; /* or the sealed one: */
-    uint32_t part;
-    size_t ref;
+    size_t sealed;                  /* its number in reader->chunks */
 };
 
 struct ranked_sample {
@@ -40,6 +39,7 @@ void cursor_reader_free(struct cursor_reader *reader)
         return;
     buffer_done(&reader->bytes);
     array_done(&reader->chunks);
+    array_done(&reader->offsets);
     array_done(&reader->times);
     array_done(&reader->values);
     array_done(&reader->sources);
@@ -72,8 +72,33 @@ static int by_time(const void *a, const void *b)
     return left->rank < right->rank ? -1 : left->rank > right->rank;
 }
 
+/* The bytes of all sealed chunks of the series, one fetch per partition. */
+static bool fetch(struct cursor_reader *reader, const struct cursor_series *series,
+                  struct error *err)
+{
+    const struct cursor *cursor = reader->cursor;
+    buffer_clear(&reader->bytes);
+    reader->chunks.count = reader->offsets.count = 0;
+    for (uint32_t r = series->range_first; r != UINT32_MAX; r = cursor->ranges.items[r].next) {
+        const struct part_range *range = &cursor->ranges.items[r];
+        const struct part *part = &cursor->parts.items[range->part];
+        array_reserve(&reader->chunks, reader->chunks.count + range->count);
+        struct slice *chunks = reader->chunks.items + reader->chunks.count;
+        if (!partition_fetch(part->partition, part->refs.items + range->first, range->count,
+                             &reader->bytes, chunks, err))
+            return false;
+        for (size_t i = 0; i < range->count; i++)
+            array_push(&reader->offsets, (size_t)(chunks[i].data - reader->bytes.data));
+        reader->chunks.count += range->count;
+    }
+    for (size_t i = 0; i < reader->chunks.count; i++) /* the next fetch may have moved them */
+        reader->chunks.items[i].data = reader->bytes.data + reader->offsets.items[i];
+    return true;
+}
+
 static void collect(struct cursor_reader *reader, const struct cursor_series *series)
 {
+    size_t sealed = 0;
     const struct cursor *cursor = reader->cursor;
     reader->sources.count = 0;
     for (size_t i = 0; i < series->snapshot_count; i++) {
@@ -95,8 +120,7 @@ static void collect(struct cursor_reader *reader, const struct cursor_series *se
                                            .lsn = ref->lsn_max,
                                            .count = ref->count,
                                            .side = (ref->flags & CHUNK_OUT_OF_ORDER) != 0,
-                                           .part = range->part,
-                                           .ref = i};
+                                           .sealed = sealed++};
             array_push(&reader->sources, source);
         }
     }
@@ -133,13 +157,8 @@ static bool decode(struct cursor_reader *reader, const struct sample_source *sou
     double *values = reader->values.items + at;
     size_t count = source->count;
     if (source->chunk == NULL) {
-        const struct part *part = &reader->cursor->parts.items[source->part];
-        struct slice bytes;
-        buffer_clear(&reader->bytes);
-        if (!partition_fetch(part->partition, &part->refs.items[source->ref], 1, &reader->bytes,
-                             &bytes, err) ||
-            !chunk_decode_samples(bytes, request->start_ns, request->end_ns, times, values, &count,
-                                  err))
+        if (!chunk_decode_samples(reader->chunks.items[source->sealed], request->start_ns,
+                                  request->end_ns, times, values, &count, err))
             return false;
     } else {
         head_chunk_decode(source->chunk, times, (uint64_t *)values);
@@ -201,6 +220,8 @@ bool cursor_read_samples(struct cursor_reader *reader, size_t series, struct sam
                          struct error *err)
 {
     if (!cursor_goes_on(reader->cursor, err))
+        return false;
+    if (!fetch(reader, &reader->cursor->series.items[series], err))
         return false;
     collect(reader, &reader->cursor->series.items[series]);
     if (reader->sources.count > 1)

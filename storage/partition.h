@@ -150,7 +150,7 @@ struct sealed_state {
     bool known;      /* the partition has this series */
     uint32_t series; /* its number */
     uint64_t lsn[2]; /* highest sealed LSN: [0] in order, [1] out of order; 0: none */
-    int64_t last_ns; /* of its in-order chunks; INT64_MIN: none */
+    int64_t last_ns; /* of the in-order chunk with lsn[0]; INT64_MIN: none */
 };
 
 /*

@@ -149,10 +149,12 @@ void sealed_note(struct day_index *index, const struct chunk_ref *ref)
         return;
     struct series_sealed *s = &index->sealed.items[ref->series];
     bool out_of_order = ref->flags & CHUNK_OUT_OF_ORDER;
+    /* A batch may be cut between two chunks: how far its LSN is sealed, the time says. */
+    if (!out_of_order &&
+        (ref->lsn_max > s->lsn[0] || (ref->lsn_max == s->lsn[0] && ref->last_ns > s->last_ns)))
+        s->last_ns = ref->last_ns;
     if (ref->lsn_max > s->lsn[out_of_order])
         s->lsn[out_of_order] = ref->lsn_max;
-    if (!out_of_order && ref->last_ns > s->last_ns)
-        s->last_ns = ref->last_ns;
 }
 
 static bool read_directories(struct reading *r, struct day_index *index, struct error *err)

@@ -177,7 +177,7 @@ static void limits_are_kept(void **state)
     assert_int_equal(batch_define(batch, 1, SLICE("k"), labels, 1, &err), -1);
     assert_int_equal(err.code, ERR_RATE);
     for (int i = 0; i < 4; i++)
-        labels[i] = (struct label){slice_of("abcd" + i, 1), SLICE("v")};
+        labels[i] = (struct label){slice_of(&"abcd"[i], 1), SLICE("v")};
     assert_int_equal(batch_define(batch, 1, SLICE("k"), labels, 4, &err), -1);
     assert_int_equal(err.code, ERR_INVALID);
     labels[0] = (struct label){SLICE("a"), SLICE("")};
