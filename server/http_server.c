@@ -44,6 +44,7 @@ struct http_server {
     struct http_handler handler;
     struct watch *watch;
     size_t bodies_max, answer_max;
+    unsigned threads, connections_max, idle_timeout_s;
     int listener;
     bool stopping; /* atomic: running requests are answered, their connections closed */
     bool closed;   /* atomic: no handler is called any more */
@@ -430,53 +431,53 @@ void http_request_resume(struct http_request *request)
 
 /* ---- life ------------------------------------------------------------- */
 
-static bool start_daemon(struct http_server *s, const struct http_options *o, struct error *err)
+static unsigned thread_count(unsigned wanted)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned threads = o->threads ? o->threads : cores > 0 ? (unsigned)cores : 1;
-    unsigned connections = o->connections_max ? o->connections_max : 512;
-    if (connections < threads)
-        connections = threads;
+    return wanted ? wanted : cores > 0 ? (unsigned)cores : 1;
+}
+
+bool http_server_run(struct http_server *s, struct error *err)
+{
     struct MHD_OptionItem pool[] = {
-        {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL},
+        {s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)s->threads, NULL},
         {MHD_OPTION_END, 0, NULL}};
     s->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
         accept_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, s, MHD_OPTION_LISTEN_SOCKET,
-        s->listener, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        o->idle_timeout_s ? o->idle_timeout_s : 120u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
-        (size_t)CONNECTION_MEMORY_STEP, MHD_OPTION_URI_LOG_CALLBACK, open_exchange, s,
-        MHD_OPTION_NOTIFY_COMPLETED, close_exchange, s, MHD_OPTION_NOTIFY_CONNECTION,
-        notice_connection, s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, MHD_OPTION_ARRAY,
-        pool, MHD_OPTION_END);
+        s->listener, MHD_OPTION_CONNECTION_LIMIT, s->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)CONNECTION_MEMORY_STEP,
+        MHD_OPTION_URI_LOG_CALLBACK, open_exchange, s, MHD_OPTION_NOTIFY_COMPLETED, close_exchange,
+        s, MHD_OPTION_NOTIFY_CONNECTION, notice_connection, s, MHD_OPTION_UNESCAPE_CALLBACK,
+        leave_escaped, s, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
     if (!s->daemon)
         return error_set(err, ERR_IO, "the HTTP library does not start on %s", s->address);
     return true;
 }
 
-struct http_server *http_server_start(const struct http_options *o,
-                                      const struct http_handler *handler, struct error *err)
+struct http_server *http_server_open(const struct http_options *o,
+                                     const struct http_handler *handler, struct error *err)
 {
     struct http_server *s = xcalloc(1, sizeof(*s));
     s->handler = *handler;
     s->bodies_max = o->bodies_max ? o->bodies_max : (size_t)256 << 20;
     s->answer_max = o->answer_max ? o->answer_max : (size_t)1 << 30;
+    s->threads = thread_count(o->threads);
+    s->connections_max = o->connections_max ? o->connections_max : 512;
+    if (s->connections_max < s->threads)
+        s->connections_max = s->threads;
+    s->idle_timeout_s = o->idle_timeout_s ? o->idle_timeout_s : 120;
     pthread_mutex_init(&s->lock, NULL);
-    struct watch_limits limits = {
-        .head_ms = (int64_t)o->head_timeout_s * 1000,
-        .idle_ms = o->idle_timeout_s ? ((int64_t)o->idle_timeout_s + 30) * 1000 : 0,
-        .body_bytes_per_s = o->body_bytes_per_s};
+    struct watch_limits limits = {.head_ms = (int64_t)o->head_timeout_s * 1000,
+                                  .idle_ms = ((int64_t)s->idle_timeout_s + 30) * 1000,
+                                  .body_bytes_per_s = o->body_bytes_per_s};
     s->listener = http_listen(o->listen, s->address, err);
     if (s->listener >= 0)
-        s->watch = watch_start(o->connections_max ? o->connections_max : 512, &limits, err);
-    if (s->watch && start_daemon(s, o, err))
+        s->watch = watch_start(s->connections_max, &limits, err);
+    if (s->watch)
         return s;
-    watch_stop(s->watch);
-    if (s->listener >= 0)
-        close(s->listener);
-    pthread_mutex_destroy(&s->lock);
-    free(s);
+    http_server_close(s);
     return NULL;
 }
 
@@ -512,11 +513,15 @@ bool http_server_drain(struct http_server *s, int64_t timeout_ms)
     return clean;
 }
 
-void http_server_stop(struct http_server *s)
+void http_server_close(struct http_server *s)
 {
+    if (!s)
+        return;
     assert(atomic_get(&s->handlers) == 0);
-    MHD_stop_daemon(s->daemon);
-    close(s->listener);
+    if (s->daemon)
+        MHD_stop_daemon(s->daemon);
+    if (s->listener >= 0)
+        close(s->listener);
     watch_stop(s->watch);
     pthread_mutex_destroy(&s->lock);
     free(s);

@@ -86,10 +86,13 @@ struct http_options {
     unsigned body_bytes_per_s; /* 1024 after a grace of 5 s */
 };
 
-/* Binds and starts.  Fails when the address cannot be had. */
-struct http_server *http_server_start(const struct http_options *options,
-                                      const struct http_handler *handler, struct error *err)
+/* Binds: clients may connect and wait.  Fails when the address cannot be had. */
+struct http_server *http_server_open(const struct http_options *options,
+                                     const struct http_handler *handler, struct error *err)
     MUST_CHECK;
+
+/* Starts the threads that call the handler. */
+bool http_server_run(struct http_server *server, struct error *err) MUST_CHECK;
 
 /* The address it listens on, as host:port. */
 const char *http_server_address(const struct http_server *server);
@@ -101,8 +104,8 @@ const char *http_server_address(const struct http_server *server);
  */
 bool http_server_drain(struct http_server *server, int64_t timeout_ms);
 
-/* After http_server_drain: ends the threads and frees the server. */
-void http_server_stop(struct http_server *server);
+/* Ends the threads, after http_server_drain if they were started; NULL is fine. */
+void http_server_close(struct http_server *server);
 
 /* A request header; data NULL when absent.  Only from handler functions. */
 struct slice http_request_header(const struct http_request *request, const char *name);

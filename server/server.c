@@ -35,8 +35,8 @@ static bool start_parts(struct server *server, struct error *err)
     };
     struct http_handler handler;
     routes_handler(server, &handler);
-    server->http = http_server_start(&http, &handler, err);
-    return server->http != NULL;
+    server->http = http_server_open(&http, &handler, err);
+    return server->http && http_server_run(server->http, err);
 }
 
 struct server *server_start(const struct options *options, struct store *store, struct error *err)
@@ -49,6 +49,7 @@ struct server *server_start(const struct options *options, struct store *store, 
     options_for_query(options, &server->limits);
     if (start_parts(server, err))
         return server;
+    http_server_close(server->http);
     pool_free(server->queries);
     free(server);
     return NULL;
@@ -69,7 +70,7 @@ bool server_stop(struct server *server)
     __atomic_store_n(&server->stopping, true, __ATOMIC_RELEASE);
     bool clean = http_server_drain(server->http, DRAIN_MS);
     pool_free(server->queries);
-    http_server_stop(server->http);
+    http_server_close(server->http);
     free(server);
     return clean;
 }
