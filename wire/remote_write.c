@@ -310,8 +310,13 @@ static bool decode(struct decoder *d, struct slice body)
             continue;
         if (!proto_expect(&c, &field, PROTO_BYTES))
             break;
-        step = field.number == REQUEST_SERIES ? read_series(d, &c, field.bytes)
-                                              : read_metadata(d, &c, field.bytes);
+        if (field.number == REQUEST_SERIES) {
+            step = read_series(d, &c, field.bytes);
+            continue;
+        }
+        step = read_all_waiting(d, &c); /* so that the sink hears everything in its order */
+        if (step == STEP_ON)
+            step = read_metadata(d, &c, field.bytes);
     }
     if (step == STEP_ON && !c.problem)
         step = read_all_waiting(d, &c);
