@@ -415,6 +415,35 @@ int64_t entry_stream_bound(const struct entry_stream *stream)
     return bound;
 }
 
+/*
+ * A source that nothing overlaps is given as it was decoded, without a copy.
+ * False: it must go entry by entry.
+ */
+static bool give_whole(struct entry_stream *stream, size_t chosen, struct entry_block *out)
+{
+    struct log_source *source = &stream->sources.items[stream->active.items[chosen]];
+    const struct chunk_entries *entries = &source->entries;
+    unsigned projection = stream->projection;
+    if (!source->clean || stream->backward)
+        return false;
+    size_t at = source->at;
+    *out = (struct entry_block){.times_ns = entries->times_ns + at,
+                                .count = source->end - at,
+                                .exact = stream->cursor->request.predicate == NULL};
+    if (projection & (CURSOR_LENGTHS | CURSOR_LINES))
+        out->lengths = entries->lengths + at;
+    if (projection & CURSOR_LINES)
+        out->lines = entries->lines + at;
+    if (projection & CURSOR_METADATA) {
+        while (entries->metadata == NULL && stream->metadata.count < out->count)
+            array_push(&stream->metadata, ((struct labels){NULL, 0}));
+        out->metadata = entries->metadata ? entries->metadata + at : stream->metadata.items;
+    }
+    array_push(&stream->retired, TAKE(source->arena));
+    stream->active.items[chosen] = stream->active.items[--stream->active.count];
+    return true;
+}
+
 bool entry_stream_next(struct entry_stream *stream, struct entry_block *out, struct error *err)
 {
     for (size_t i = 0; i < stream->retired.count; i++)
@@ -431,6 +460,11 @@ bool entry_stream_next(struct entry_stream *stream, struct entry_block *out, str
         }
         if (chosen == SIZE_MAX)
             break;
+        const struct log_source *source = &stream->sources.items[stream->active.items[chosen]];
+        if (source->clean && stream->times.count > 0 && !stream->backward)
+            break; /* the next block will be the whole source */
+        if (give_whole(stream, chosen, out))
+            return true;
         step(stream, chosen);
     }
     unsigned projection = stream->projection;

@@ -7,7 +7,7 @@
  */
 #include "store_helpers.h"
 
-enum { STEPS = 400, SEEDS = 12 };
+enum { STEPS = 250, SEEDS = 6 };
 
 static uint64_t random_state;
 
