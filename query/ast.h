@@ -177,6 +177,12 @@ struct call {
     const struct grouping *reduce;
 };
 
+struct number {
+    double value;
+    bool duration; /* written as a duration, whose exact length is: */
+    int64_t duration_ns;
+};
+
 struct node {
     enum node_kind kind;
     enum value_type type;
@@ -185,10 +191,7 @@ struct node {
     bool invariant;      /* has the same value at every step: evaluated once (plan.c) */
     const struct dialect *dialect;
     union {
-        struct {
-            double value;
-            bool duration; /* written as a duration */
-        } number;
+        struct number number;
         struct slice string;
         struct selector selector;
         struct subquery subquery;

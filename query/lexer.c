@@ -375,7 +375,11 @@ bool token_number(const struct dialect *dialect, struct token token, double *val
 {
     if (dialect->number_forms && (hex_number(token.text, value) || octal_number(token.text, value)))
         return true;
-    return slice_parse_double(token.text, dialect->number_forms, value);
+    double number;
+    if (!slice_parse_double(token.text, dialect->number_forms, &number) || isinf(number))
+        return false;
+    *value = number;
+    return true;
 }
 
 bool token_duration(const struct dialect *dialect, struct token token, int64_t *ns)

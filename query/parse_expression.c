@@ -144,11 +144,10 @@ static bool parse_fill_value(struct parser *p, double *value, struct error *err)
     bool minus = parser_at(p, TOKEN_MINUS);
     if ((minus || parser_at(p, TOKEN_PLUS)) && !parser_advance(p, err))
         return false;
-    double number;
-    bool duration;
-    if (!parser_number(p, &number, &duration, err))
+    struct number number;
+    if (!parser_number(p, &number, err))
         return false;
-    *value = minus ? -number : number;
+    *value = minus ? -number.value : number.value;
     return parser_expect(p, TOKEN_RIGHT_PAREN, "fill modifier", err);
 }
 
@@ -336,12 +335,18 @@ struct node *parser_expression(struct parser *p, struct error *err)
 
 /* ---- unary operators and literals ------------------------------------------------ */
 
+void number_negate(struct number *number)
+{
+    number->value = -number->value;
+    number->duration_ns = number->duration_ns == INT64_MIN ? INT64_MAX : -number->duration_ns;
+}
+
 static struct node *make_unary(struct parser *p, bool minus, uint32_t start, struct node *operand,
                                struct error *err)
 {
     if (operand->kind == NODE_NUMBER) {
         if (minus)
-            operand->number.value = -operand->number.value;
+            number_negate(&operand->number);
         operand->start = start;
         return operand;
     }
@@ -404,33 +409,32 @@ bool parser_at_number(const struct parser *p)
            (parser_at(p, TOKEN_DURATION) && p->dialect->durations_are_numbers);
 }
 
-bool parser_number(struct parser *p, double *value, bool *duration, struct error *err)
+bool parser_number(struct parser *p, struct number *number, struct error *err)
 {
-    double number = 0;
-    int64_t ns;
-    *duration = false;
+    struct number n = {0};
     if (parser_at(p, TOKEN_DURATION)) {
-        *duration = true;
-        if (!token_duration(p->dialect, p->token, &ns))
+        n.duration = true;
+        if (!token_duration(p->dialect, p->token, &n.duration_ns))
             return parser_refuse(p, p->token.start, err, "bad duration \"%.*s\"",
-                                 SLICE_ARG(p->token.text));
-        number = (double)(ns / NS_IN_SECOND) + (double)(ns % NS_IN_SECOND) / 1e9;
+                                 SLICE_ARG(slice_sub(p->token.text, 0, TEXT_SHOWN)));
+        n.value =
+            (double)(n.duration_ns / NS_IN_SECOND) + (double)(n.duration_ns % NS_IN_SECOND) / 1e9;
     } else if (parser_at(p, TOKEN_NUMBER)) {
-        if (!token_number(p->dialect, p->token, &number))
+        if (!token_number(p->dialect, p->token, &n.value))
             return parser_refuse(p, p->token.start, err, "error parsing number: \"%.*s\"",
                                  SLICE_ARG(slice_sub(p->token.text, 0, TEXT_SHOWN)));
-    } else if (!named_number(p, &number)) {
+    } else if (!named_number(p, &n.value)) {
         parser_unexpected(p, NULL, "number", err);
         return false;
     }
-    *value = number;
+    *number = n;
     return parser_advance(p, err);
 }
 
 static struct node *parse_number(struct parser *p, struct error *err)
 {
     struct node *node = parser_node(p, NODE_NUMBER, TYPE_SCALAR, p->token.start, err);
-    if (node == NULL || !parser_number(p, &node->number.value, &node->number.duration, err))
+    if (node == NULL || !parser_number(p, &node->number, err))
         return NULL;
     node->end = p->end;
     return node;

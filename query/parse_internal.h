@@ -28,8 +28,10 @@ bool parser_raise(struct parser *p, struct node *node, const struct node *below,
 /* Does a number literal start here (durations and Inf, too, where the dialect has them)? */
 bool parser_at_number(const struct parser *p);
 
+void number_negate(struct number *number);
+
 /* Consume one: seconds for a duration. */
-bool parser_number(struct parser *p, double *value, bool *duration, struct error *err) MUST_CHECK;
+bool parser_number(struct parser *p, struct number *number, struct error *err) MUST_CHECK;
 
 /*
  * A duration between brackets or behind `offset`: a constant goes to `*ns`, an expression

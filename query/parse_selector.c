@@ -215,7 +215,7 @@ static struct node *duration_operand(struct parser *p, bool single, struct error
             return NULL;
         if (operand->kind == NODE_NUMBER || !minus) {
             if (minus)
-                operand->number.value = -operand->number.value;
+                number_negate(&operand->number);
             return operand;
         }
         struct node *node = parser_node(p, NODE_UNARY, TYPE_SCALAR, start, err);
@@ -235,7 +235,7 @@ static struct node *duration_operand(struct parser *p, bool single, struct error
     if (!parser_at(p, TOKEN_NUMBER) && !parser_at(p, TOKEN_DURATION))
         return duration_call(p, err);
     struct node *node = parser_node(p, NODE_NUMBER, TYPE_SCALAR, start, err);
-    if (node == NULL || !parser_number(p, &node->number.value, &node->number.duration, err))
+    if (node == NULL || !parser_number(p, &node->number, err))
         return NULL;
     if (!(fabs(node->number.value) < 9223372036.0))
         return parser_fail(p, start, err, "duration out of range");
@@ -316,7 +316,8 @@ bool parser_duration(struct parser *p, bool single, int64_t *ns, const struct no
     if (!single && !(node->number.value > 0))
         return parser_refuse(p, at, err, "duration must be greater than 0");
     *expression = NULL;
-    *ns = duration_from_seconds(node->number.value);
+    *ns = node->number.duration ? node->number.duration_ns / NS_IN_MS * NS_IN_MS
+                                : duration_from_seconds(node->number.value);
     return true;
 }
 
@@ -365,11 +366,10 @@ static bool parse_at(struct parser *p, struct time_shift *shift, struct error *e
         parser_unexpected(p, "@", "timestamp", err);
         return false;
     }
-    double seconds;
-    bool duration;
-    if (!parser_number(p, &seconds, &duration, err))
+    struct number number;
+    if (!parser_number(p, &number, err))
         return false;
-    seconds = minus ? -seconds : seconds;
+    double seconds = minus ? -number.value : number.value;
     if (!(fabs(seconds) < 9223372036854775807.0))
         return parser_refuse(p, at, err, "timestamp out of bounds for @ modifier: %f", seconds);
     double ms = round(seconds * 1000);

@@ -239,9 +239,9 @@ static void print_number(const struct node *node, struct buffer *out)
     else if (nameless && isinf(value))
         buffer_append_text(out, value > 0 ? "1e999" : "-1e999");
     else if (node->number.duration)
-        print_duration(out, duration_from_seconds(value));
+        print_duration(out, node->number.duration_ns);
     else if (isinf(value))
-        buffer_append_text(out, value > 0 ? "+Inf" : "-Inf");
+        buffer_append_text(out, value > 0 ? "Inf" : "-Inf");
     else if (isnan(value))
         buffer_append_text(out, "NaN");
     else
