@@ -376,7 +376,9 @@ bool token_number(const struct dialect *dialect, struct token token, double *val
     if (dialect->number_forms && (hex_number(token.text, value) || octal_number(token.text, value)))
         return true;
     double number;
-    if (!slice_parse_double(token.text, dialect->number_forms, &number) || isinf(number))
+    if (!slice_parse_double(token.text, dialect->number_forms, &number))
+        return false;
+    if (isinf(number) && dialect->named_numbers) /* infinity is written by its name */
         return false;
     *value = number;
     return true;

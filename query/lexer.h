@@ -96,7 +96,10 @@ bool lexer_next(struct lexer *lexer, struct token *token, struct error *err) MUS
 /* How a message calls this kind: `")"`, "identifier", "end of input". */
 const char *token_kind_text(enum token_kind kind);
 
-/* The value of a TOKEN_NUMBER; false when it is malformed or beyond the range of a double. */
+/*
+ * The value of a TOKEN_NUMBER; false when it is malformed, or beyond the range of a double
+ * where infinity has a name.
+ */
 bool token_number(const struct dialect *dialect, struct token token, double *value);
 
 /* The value of a TOKEN_DURATION in ns, saturated. */
