@@ -37,6 +37,7 @@ struct call {
     struct slice tenant; /* from X-Scope-OrgID */
     int64_t now_ns;      /* when it came, time of day */
     int64_t queued_ns;   /* how long it waited for a thread */
+    bool *handed_over;   /* a push that runs on a pool thread tells here that it was committed */
     void *state;         /* a push keeps its own here, freed by `free_state` */
     void (*free_state)(void *state);
 };

@@ -210,6 +210,9 @@ void push_end(struct push *push, bool ok, const struct error *err)
     buffer_done(&push->scratch[0]); /* the batch has its own copy of everything */
     buffer_done(&push->scratch[1]);
     struct batch *batch = TAKE(push->batch);
-    http_request_suspend(call->request, false);
+    if (call->handed_over)
+        *call->handed_over = true; /* it is suspended already */
+    else
+        http_request_suspend(call->request, false);
     batch_commit(batch, push_finish, push);
 }

@@ -19,6 +19,8 @@
 
 enum {
     FORM_BODY_MAX = 10 * 1024 * 1024,
+    PUSH_INLINE_MAX = 256 * 1024,
+    PACKED_INLINE_MAX = 16 * 1024,
     GET = HTTP_GET | HTTP_HEAD,
     GET_POST = HTTP_GET | HTTP_HEAD | HTTP_POST,
     POST = HTTP_POST,
@@ -191,6 +193,33 @@ static void run_on_query_thread(struct server *server, struct call *call)
     call_resume(call);
 }
 
+/* Large and compressed pushes would keep an HTTP thread, and its connections, too long. */
+static bool push_is_heavy(const struct http_request *request)
+{
+    if (request->body.size > PUSH_INLINE_MAX)
+        return true;
+    struct slice encoding = http_request_header(request, "Content-Encoding");
+    bool packed = encoding.size > 0 && !slice_equal(encoding, SLICE("snappy"));
+    return packed && request->body.size > PACKED_INLINE_MAX;
+}
+
+static void run_push(void *context)
+{
+    struct call *call = context;
+    bool handed_over = false;
+    call->handed_over = &handed_over;
+    call->route->run(call);
+    if (!handed_over) /* else it is no longer ours */
+        call_resume(call);
+}
+
+static void run_on_push_thread(struct server *server, struct call *call)
+{
+    http_request_suspend(call->request, false);
+    if (!pool_submit(server->pushes, NULL, run_push, call))
+        run_push(call);
+}
+
 void call_resume(struct call *call)
 {
     http_request_resume(call->request);
@@ -208,6 +237,8 @@ static void routes_handle(void *context, struct http_request *request)
     request->user = call;
     if (route->pooled)
         run_on_query_thread(server, call);
+    else if (route->is_push && push_is_heavy(request))
+        run_on_push_thread(server, call);
     else
         route->run(call);
 }

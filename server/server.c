@@ -9,21 +9,25 @@
 #include "server/server.h"
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/memory.h"
 #include "base/pool.h"
 #include "server/http_server.h"
 #include "server/options.h"
 #include "server/routes.h"
 
-#include "base/duration.h"
+#include <unistd.h>
 
-enum { DRAIN_MS = 25000 };
+enum { DRAIN_MS = 25000, PUSH_QUEUE_MAX = 64 };
 
 static bool start_parts(struct server *server, struct error *err)
 {
     const struct options *o = server->options;
     server->queries = pool_new("query", (size_t)o->query_concurrency, (size_t)o->query_queue, err);
-    if (!server->queries)
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (server->queries)
+        server->pushes = pool_new("push", cores > 0 ? (size_t)cores : 1, PUSH_QUEUE_MAX, err);
+    if (!server->pushes)
         return false;
     struct http_options http = {
         .listen = o->listen,
@@ -51,6 +55,7 @@ struct server *server_start(const struct options *options, struct store *store, 
         return server;
     http_server_close(server->http);
     pool_free(server->queries);
+    pool_free(server->pushes);
     free(server);
     return NULL;
 }
@@ -70,6 +75,7 @@ bool server_stop(struct server *server)
     __atomic_store_n(&server->stopping, true, __ATOMIC_RELEASE);
     bool clean = http_server_drain(server->http, DRAIN_MS);
     pool_free(server->queries);
+    pool_free(server->pushes);
     http_server_close(server->http);
     free(server);
     return clean;

@@ -26,6 +26,7 @@ struct server {
     struct store *store;
     struct http_server *http;
     struct pool *queries; /* threads that run queries, with a bounded queue */
+    struct pool *pushes;  /* threads that decode large pushes, one per core */
     struct query_limits limits;
     int64_t started_ns; /* time of day */
     int64_t started_monotonic_ns;

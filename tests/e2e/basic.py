@@ -91,6 +91,28 @@ def wire_format(etinde):
         report.contains("a chunked body", s.recv(4096).decode(), "400 Bad Request", "at least one")
 
 
+def large_pushes(etinde):
+    """They are decoded on threads of their own."""
+    ns = time.time_ns()
+    entries = [(ns + i, f"line {i} " + "x" * 1000) for i in range(1000)]
+    body = json.dumps({"streams": [{"stream": {"app": "large"},
+                                    "values": [[str(t), line] for t, line in entries]}]}).encode()
+    headers = {"Content-Type": "application/json"}
+    report.equal("a large push", etinde.post("/loki/api/v1/push", body, headers).status, 204)
+    body = body.replace(b"large", b"packed")
+    packed = gzip.compress(body.replace(b"xxxx", b"abcd"), 0)
+    answer = etinde.post("/loki/api/v1/push", packed, {**headers, "Content-Encoding": "gzip"})
+    report.equal("a large gzipped push", answer.status, 204)
+    for app in ("large", "packed"):
+        answer = etinde.log_lines(f'{{app="{app}"}}', ns - 10**9, ns + 10**9)
+        count = sum(len(s["values"]) for s in answer.json["data"]["result"])
+        report.equal(f"every line of the {app} push", count, 1000)
+    answer = etinde.post("/loki/api/v1/push", body[:-1000], {**headers, "Content-Encoding": "gzip"})
+    report.check("a large push that is not gzip", answer.status == 400, repr(answer))
+    answer = etinde.post("/loki/api/v1/push", body[:-1000], headers)
+    report.check("a large push that ends early", answer.status == 400, repr(answer))
+
+
 def tenants(etinde):
     t = int(time.time())
     for name in ("one", "two"):
@@ -220,7 +242,7 @@ def stops(name, sig, wanted):
 
 def main():
     with e2e.server() as etinde:
-        for part in (there_and_back, wire_format, tenants, sent_twice, clients_that_leave,
+        for part in (there_and_back, wire_format, large_pushes, tenants, sent_twice, clients_that_leave,
                      slow_clients):
             try:
                 part(etinde)
