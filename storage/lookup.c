@@ -1,10 +1,13 @@
 /* lookup.c - striped open addressing (see lookup.h). */
 #include "storage/lookup.h"
 
+#include "base/compiler.h"
 #include "base/memory.h"
 #include "storage/head.h"
 
-enum { SLOTS_FIRST = 64, CACHE_LINE = 64 };
+#include <sys/mman.h>
+
+enum { STRIPE_SLOTS_FIRST = 16, CACHE_LINE = 64, HUGE_PAGE = 2 * 1024 * 1024 };
 
 _Static_assert(sizeof(struct lookup_slot) == 32, "two slots in a cache line");
 
@@ -20,10 +23,9 @@ void lookup_init(struct lookup *lookup)
 
 void lookup_done(struct lookup *lookup)
 {
-    for (int i = 0; i < LOOKUP_STRIPES; i++) {
-        free(lookup->stripes[i].slots);
+    free(lookup->slots);
+    for (int i = 0; i < LOOKUP_STRIPES; i++)
         pthread_mutex_destroy(&lookup->stripes[i].lock);
-    }
 }
 
 struct hash128 lookup_key(const struct lookup *lookup, uint32_t format, struct slice raw)
@@ -32,131 +34,162 @@ struct hash128 lookup_key(const struct lookup *lookup, uint32_t format, struct s
     return hash128(raw.size ? raw.data : "", raw.size, seed);
 }
 
-static struct lookup_stripe *stripe_of(struct lookup *lookup, struct hash128 key)
+static uint32_t stripe_of(struct hash128 key)
 {
-    return &lookup->stripes[key.high % LOOKUP_STRIPES];
+    return (uint32_t)(key.high % LOOKUP_STRIPES);
 }
 
 void lookup_prefetch(const struct lookup *lookup, struct hash128 key)
 {
     /* No lock: a stale address is only a wasted prefetch. */
-    const struct lookup_stripe *stripe = &lookup->stripes[key.high % LOOKUP_STRIPES];
-    uint32_t count = __atomic_load_n(&stripe->slot_count, __ATOMIC_RELAXED);
-    const struct lookup_slot *slots = __atomic_load_n(&stripe->slots, __ATOMIC_RELAXED);
-    if (count > 0)
-        __builtin_prefetch((const char *)slots + ((size_t)key.low & (count - 1)) * sizeof(*slots),
-                           1);
+    uint32_t count = __atomic_load_n(&lookup->stripe_slots, __ATOMIC_RELAXED);
+    const struct lookup_slot *slots = __atomic_load_n(&lookup->slots, __ATOMIC_RELAXED);
+    if (count == 0)
+        return;
+    size_t at = (size_t)stripe_of(key) * count + ((uint32_t)key.low & (count - 1));
+    __builtin_prefetch((const char *)slots + at * sizeof(*slots), 1);
+}
+
+/* The slot with `key`, or the free one where it belongs.  Needs the stripe's lock. */
+static struct lookup_slot *slot_find(const struct lookup *lookup, struct hash128 key)
+{
+    uint32_t mask = lookup->stripe_slots - 1;
+    struct lookup_slot *slots = lookup->slots + (size_t)stripe_of(key) * lookup->stripe_slots;
+    uint32_t at = (uint32_t)key.low & mask;
+    while (slots[at].series && !hash128_equal(slots[at].key, key))
+        at = (at + 1) & mask;
+    return &slots[at];
 }
 
 struct series *lookup_find(struct lookup *lookup, struct hash128 key, uint32_t now_s, uint32_t *id)
 {
-    struct lookup_stripe *stripe = stripe_of(lookup, key);
+    struct lookup_stripe *stripe = &lookup->stripes[stripe_of(key)];
     struct series *found = NULL;
     pthread_mutex_lock(&stripe->lock);
-    if (stripe->slot_count > 0) {
-        uint32_t mask = stripe->slot_count - 1;
-        uint32_t at = (uint32_t)key.low & mask;
-        while (stripe->slots[at].series) {
-            if (hash128_equal(stripe->slots[at].key, key)) {
-                found = stripe->slots[at].series;
-                *id = stripe->slots[at].id;
-                if (stripe->slots[at].used_s < now_s)
-                    stripe->slots[at].used_s = now_s;
-                break;
-            }
-            at = (at + 1) & mask;
+    if (lookup->stripe_slots > 0) {
+        struct lookup_slot *slot = slot_find(lookup, key);
+        found = slot->series;
+        if (found) {
+            *id = slot->id;
+            if (slot->used_s < now_s)
+                slot->used_s = now_s;
         }
     }
     pthread_mutex_unlock(&stripe->lock);
     return found;
 }
 
-static void place(struct lookup_stripe *stripe, struct lookup_slot slot)
+/* ---- growing and forgetting, with all stripes locked --------------------- */
+
+static void lock_all(struct lookup *lookup)
 {
-    uint32_t mask = stripe->slot_count - 1;
-    uint32_t at = (uint32_t)slot.key.low & mask;
-    while (stripe->slots[at].series && !hash128_equal(stripe->slots[at].key, slot.key))
-        at = (at + 1) & mask;
-    if (stripe->slots[at].series == NULL)
-        stripe->count++;
-    else
-        series_touch(stripe->slots[at].series, stripe->slots[at].used_s);
-    stripe->slots[at] = slot;
+    for (int i = 0; i < LOOKUP_STRIPES; i++)
+        pthread_mutex_lock(&lookup->stripes[i].lock);
 }
 
-/* The series learn when their slots were last used. */
-static void hand_marks_on(const struct lookup_stripe *stripe)
+static void unlock_all(struct lookup *lookup)
 {
-    for (uint32_t i = 0; i < stripe->slot_count; i++)
-        if (stripe->slots[i].series)
-            series_touch(stripe->slots[i].series, stripe->slots[i].used_s);
+    for (int i = 0; i < LOOKUP_STRIPES; i++)
+        pthread_mutex_unlock(&lookup->stripes[i].lock);
 }
 
-static struct lookup_slot *slots_new(uint32_t count)
+static struct lookup_slot *slots_new(uint32_t stripe_slots)
 {
-    size_t size = count * sizeof(struct lookup_slot);
-    struct lookup_slot *slots = aligned_alloc(CACHE_LINE, size);
+    size_t size = (size_t)LOOKUP_STRIPES * stripe_slots * sizeof(struct lookup_slot);
+    bool huge = size >= HUGE_PAGE;
+    struct lookup_slot *slots = aligned_alloc(huge ? HUGE_PAGE : CACHE_LINE, size);
     if (slots == NULL)
         abort();
+    if (huge)
+        madvise(slots, size, MADV_HUGEPAGE); /* a favour: it works without, too */
     memset(slots, 0, size);
     return slots;
 }
 
-/* Copy what is alive into `slot_count` fresh slots. */
-static void rebuild(struct lookup_stripe *stripe, uint32_t slot_count)
+static void place(struct lookup *lookup, struct lookup_slot fresh)
 {
-    struct lookup_slot *old = stripe->slots;
-    uint32_t old_count = stripe->slot_count;
-    __atomic_store_n(&stripe->slots, slots_new(slot_count), __ATOMIC_RELAXED);
-    __atomic_store_n(&stripe->slot_count, slot_count, __ATOMIC_RELAXED);
-    stripe->count = 0;
-    for (uint32_t i = 0; i < old_count; i++) {
+    struct lookup_slot *slot = slot_find(lookup, fresh.key);
+    if (slot->series == NULL)
+        lookup->stripes[stripe_of(fresh.key)].count++;
+    else
+        series_touch(slot->series, slot->used_s);
+    *slot = fresh;
+}
+
+/* Copy what is alive into fresh slots. */
+static void rebuild(struct lookup *lookup, uint32_t stripe_slots)
+{
+    struct lookup_slot *old = lookup->slots;
+    size_t old_count = (size_t)LOOKUP_STRIPES * lookup->stripe_slots;
+    __atomic_store_n(&lookup->slots, slots_new(stripe_slots), __ATOMIC_RELAXED);
+    __atomic_store_n(&lookup->stripe_slots, stripe_slots, __ATOMIC_RELAXED);
+    for (int i = 0; i < LOOKUP_STRIPES; i++)
+        lookup->stripes[i].count = 0;
+    for (size_t i = 0; i < old_count; i++) {
         if (old[i].series && !old[i].series->dead)
-            place(stripe, old[i]);
+            place(lookup, old[i]);
     }
     free(old);
 }
 
-void lookup_put(struct lookup *lookup, struct hash128 key, struct series *series)
+/* The series learn when their slots were last used. */
+static void hand_marks_on(const struct lookup *lookup)
 {
-    struct lookup_stripe *stripe = stripe_of(lookup, key);
-    pthread_mutex_lock(&stripe->lock);
-    if (stripe->slot_count == 0) {
-        rebuild(stripe, SLOTS_FIRST);
-    } else if (stripe->count >= stripe->slot_count / 4 * 3) {
-        if (stripe->slot_count < LOOKUP_STRIPE_SLOTS_MAX) {
-            rebuild(stripe, stripe->slot_count * 2);
+    size_t count = (size_t)LOOKUP_STRIPES * lookup->stripe_slots;
+    for (size_t i = 0; i < count; i++) {
+        if (lookup->slots[i].series)
+            series_touch(lookup->slots[i].series, lookup->slots[i].used_s);
+    }
+}
+
+static bool is_full(const struct lookup *lookup, uint32_t stripe)
+{
+    return lookup->stripes[stripe].count >= lookup->stripe_slots / 4 * 3;
+}
+
+/* Twice the slots; at the limit everything is forgotten. */
+static void grow(struct lookup *lookup, uint32_t stripe)
+{
+    lock_all(lookup);
+    if (is_full(lookup, stripe)) { /* nobody else was faster */
+        if (lookup->stripe_slots == LOOKUP_STRIPE_SLOTS_MAX) {
+            hand_marks_on(lookup);
+            size_t size = (size_t)LOOKUP_STRIPES * lookup->stripe_slots * sizeof(*lookup->slots);
+            memset(lookup->slots, 0, size);
+            for (int i = 0; i < LOOKUP_STRIPES; i++)
+                lookup->stripes[i].count = 0;
         } else {
-            hand_marks_on(stripe);
-            memset(stripe->slots, 0, stripe->slot_count * sizeof(*stripe->slots));
-            stripe->count = 0;
+            rebuild(lookup, lookup->stripe_slots ? lookup->stripe_slots * 2 : STRIPE_SLOTS_FIRST);
         }
     }
-    place(stripe, (struct lookup_slot){.key = key, .series = series, .id = series->id});
-    pthread_mutex_unlock(&stripe->lock);
+    unlock_all(lookup);
+}
+
+void lookup_put(struct lookup *lookup, struct hash128 key, struct series *series)
+{
+    uint32_t stripe = stripe_of(key);
+    pthread_mutex_lock(&lookup->stripes[stripe].lock);
+    while (is_full(lookup, stripe)) {
+        pthread_mutex_unlock(&lookup->stripes[stripe].lock);
+        grow(lookup, stripe);
+        pthread_mutex_lock(&lookup->stripes[stripe].lock);
+    }
+    place(lookup, (struct lookup_slot){.key = key, .series = series, .id = series->id});
+    pthread_mutex_unlock(&lookup->stripes[stripe].lock);
 }
 
 void lookup_sweep(struct lookup *lookup, void (*judge)(void *context), void *context)
 {
-    for (int i = 0; i < LOOKUP_STRIPES; i++)
-        pthread_mutex_lock(&lookup->stripes[i].lock);
-    for (int i = 0; i < LOOKUP_STRIPES; i++)
-        hand_marks_on(&lookup->stripes[i]);
+    lock_all(lookup);
+    hand_marks_on(lookup);
     judge(context);
-    for (int i = 0; i < LOOKUP_STRIPES; i++) {
-        struct lookup_stripe *stripe = &lookup->stripes[i];
-        if (stripe->slot_count > 0)
-            rebuild(stripe, stripe->slot_count);
-        pthread_mutex_unlock(&stripe->lock);
-    }
+    if (lookup->stripe_slots > 0)
+        rebuild(lookup, lookup->stripe_slots);
+    unlock_all(lookup);
 }
 
 size_t lookup_memory(const struct lookup *lookup)
 {
-    size_t bytes = 0;
-    for (int i = 0; i < LOOKUP_STRIPES; i++) {
-        uint32_t count = __atomic_load_n(&lookup->stripes[i].slot_count, __ATOMIC_RELAXED);
-        bytes += (size_t)count * sizeof(struct lookup_slot);
-    }
-    return bytes;
+    uint32_t count = __atomic_load_n(&lookup->stripe_slots, __ATOMIC_RELAXED);
+    return (size_t)LOOKUP_STRIPES * count * sizeof(struct lookup_slot);
 }

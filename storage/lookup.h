@@ -4,7 +4,7 @@
  * A cache, never identity: it maps XXH3-128 (random seed per process) over the
  * wire format and the raw label bytes to a series of one head.  It is filled
  * only after labels were parsed, validated and compared, keeps no raw bytes and
- * forgets everything in a stripe when that is full.
+ * forgets everything when it is full.
  *
  * Threads: each stripe has a lock.  lookup_find marks the slot as used inside
  * the lock, and lookup_sweep holds all stripes, hands the marks on to the series
@@ -34,17 +34,21 @@ struct lookup_slot {
                             * a slot never straddles two cache lines */
 };
 
-/* The lock moves between cores all the time; what lookup_prefetch reads stays out of its line. */
+/* Each stripe owns an equal part of the slots, and looks no further. */
 struct lookup_stripe {
     pthread_mutex_t lock;
     uint32_t count;
-    _Alignas(
-        64) struct lookup_slot *slots; /* a power of two, at most 3/4 full; stored atomically */
-    uint32_t slot_count;               /* stored atomically */
+    char apart[64]; /* locks move between cores all the time: not in one cache line */
 };
 
+/*
+ * One array for all stripes, so that huge pages can hold it: with small ones the
+ * address translation of a random slot costs as much as the slot itself.
+ */
 struct lookup {
     uint64_t seed;
+    struct lookup_slot *slots; /* changes with all stripes locked; stored atomically */
+    uint32_t stripe_slots;     /* of each stripe: a power of two, at most 3/4 full; likewise */
     struct lookup_stripe stripes[LOOKUP_STRIPES];
 };
 
