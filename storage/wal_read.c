@@ -84,6 +84,16 @@ const struct wal_segment_header *wal_reader_header(const struct wal_reader *read
     return &reader->header;
 }
 
+bool wal_reader_is_blank(struct wal_reader *reader)
+{
+    static const uint8_t zeros[WAL_HEADER_SIZE];
+    struct error ignored = {0};
+    if (reader->size < WAL_HEADER_SIZE)
+        return false;
+    const uint8_t *bytes = look(reader, 0, WAL_HEADER_SIZE, &ignored);
+    return bytes && memcmp(bytes, zeros, sizeof(zeros)) == 0;
+}
+
 uint64_t wal_reader_size(const struct wal_reader *reader)
 {
     return reader->size;

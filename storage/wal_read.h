@@ -21,6 +21,8 @@ struct wal_reader *wal_reader_open(const char *path, bool *valid, struct error *
 void wal_reader_close(struct wal_reader *reader); /* NULL is fine */
 
 const struct wal_segment_header *wal_reader_header(const struct wal_reader *reader);
+/* Is the header all zeros?  That is what a power loss during a roll may leave. */
+bool wal_reader_is_blank(struct wal_reader *reader);
 uint64_t wal_reader_size(const struct wal_reader *reader);   /* of the file */
 uint64_t wal_reader_offset(const struct wal_reader *reader); /* behind the last good record */
 uint64_t wal_reader_next_lsn(const struct wal_reader *reader);

@@ -346,10 +346,12 @@ static bool replay_records(struct replay *r, const char *path, struct wal_reader
 }
 
 /* A header that is not whole: the roll was cut short, or the file is damaged. */
-static bool bad_header(struct replay *r, const char *path, uint64_t size, bool last,
+static bool bad_header(struct replay *r, const char *path, struct wal_reader *reader, bool last,
                        struct error *err)
 {
-    if (!(last && size <= WAL_HEADER_SIZE) && !r->store->options.repair)
+    uint64_t size = wal_reader_size(reader);
+    bool cut_short = last && (size <= WAL_HEADER_SIZE || wal_reader_is_blank(reader));
+    if (!cut_short && !r->store->options.repair)
         return error_set(err, ERR_CORRUPT, "%s is damaged at offset 0 (no valid header)", path);
     r->store->replay.torn_bytes += size;
     return file_unlink(path, err);
@@ -366,7 +368,7 @@ static bool replay_segment(struct replay *r, uint64_t number, bool last, struct 
     bool ok;
     const struct wal_segment_header *header = wal_reader_header(reader);
     if (!valid) {
-        ok = bad_header(r, path, wal_reader_size(reader), last, err);
+        ok = bad_header(r, path, reader, last, err);
     } else if (!r->store->options.repair &&
                (header->number != number ||
                 (r->next_lsn != 0 && header->first_lsn != r->next_lsn))) {
