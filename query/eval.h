@@ -33,7 +33,7 @@ struct annotations;
 struct error;
 struct store;
 
-enum { BATCH_SERIES = 1024, BATCH_CELLS = 1 << 20, CHECK_SAMPLES = 1024 };
+enum { BATCH_SERIES = 1024, BATCH_CELLS = 1 << 15, CHECK_SAMPLES = 1024 };
 
 /* Evaluation times: start_ns + i * step_ns for i < steps. */
 struct grid {
