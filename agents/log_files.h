@@ -26,8 +26,8 @@ struct error;
 enum {
     LOG_FILES_MAX = 500,
     LOG_LINE_SIZE_MAX = 250 * 1024, /* a longer line is cut into pieces of this size */
-    LOG_RANGE_SIZE = 64 * 1024,     /* what one file may give to a batch */
-    LOG_RANGE_LINES_MAX = 2000,
+    LOG_RANGE_SIZE = 128 * 1024,    /* what one file may give to a batch */
+    LOG_RANGE_LINES_MAX = 4000,
     LOG_FINGERPRINT_SIZE = 256,
     LOG_GONE_SECONDS = 10 /* a file that is no longer at its path is read for so long */
 };

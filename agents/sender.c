@@ -117,7 +117,7 @@ static int64_t jittered(struct sender *s, int64_t ms)
 
 static void explain(const struct sender *s, const char *message, const struct error *err)
 {
-    struct slice body = buffer_slice(&s->response.body), line;
+    struct slice body = buffer_slice(&s->response.body), line = SLICE("");
     if (err->code != ERR_NONE) {
         log_warn(message, LOG_TEXT("url", s->url), LOG_ERR(err));
         return;
