@@ -34,7 +34,9 @@ static void frame_records(struct buffer *out, const uint8_t *data, size_t size)
     }
 }
 
-static void replay(const char *directory)
+static char directory[64];
+
+static void replay(void)
 {
     struct error err = {0};
     struct store_options options = {
@@ -58,9 +60,16 @@ static void replay(const char *directory)
     store_abandon(store);
 }
 
+static void clean_up(void)
+{
+    char command[96];
+    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+    if (system(command) != 0)
+        fprintf(stderr, "%s is left\n", directory);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static char directory[64];
     char path[128];
     struct error err = {0};
     struct buffer file;
@@ -73,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         snprintf(directory, sizeof(directory), "%s/etinde-fuzz-wal-XXXXXX", base);
         if (mkdtemp(directory) == NULL)
             abort();
+        atexit(clean_up);
     }
     buffer_init(&file, 8 << 20);
     wal_header_write(&header, head);
@@ -88,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(path, sizeof(path), "%s/wal/00000001.wal", directory);
     if (!file_replace(path, buffer_slice(&file), &err))
         abort();
-    replay(directory);
+    replay();
     buffer_done(&file);
     return 0;
 }
