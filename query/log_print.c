@@ -4,7 +4,7 @@
 #include "base/buffer.h"
 #include "base/duration.h"
 #include "base/number.h"
-#include "query/byte_size.h"
+#include "base/byte_size.h"
 #include "query/log_stage.h"
 #include "query/logql_format.h"
 #include "query/parse.h"

@@ -229,6 +229,7 @@ struct pipeline_run *pipeline_run_new(const struct log_program *program, size_t 
     struct pipeline_run *run = xcalloc(1, sizeof(*run));
     assert(scratch_max >= SCRATCH_FIRST);
     run->program = program;
+    buffer_init(&run->text, scratch_max);
     run->scratch = arena_new(scratch_max);
     arena_alloc(run->scratch, SCRATCH_FIRST); /* the block that arena_reset keeps */
     return run;
@@ -239,6 +240,7 @@ void pipeline_run_free(struct pipeline_run *run)
     if (run == NULL)
         return;
     log_labels_done(&run->labels);
+    buffer_done(&run->text);
     arena_free(run->scratch);
     free(run);
 }

@@ -12,6 +12,7 @@
 #ifndef QUERY_PIPELINE_H
 #define QUERY_PIPELINE_H
 
+#include "base/buffer.h"
 #include "base/compiler.h"
 #include "query/log_labels.h"
 #include "query/log_stage.h"
@@ -62,6 +63,7 @@ struct pipeline_run {
     struct log_labels labels;
     struct arena *scratch; /* until the next entry */
     struct slice line;     /* rewritten by stages; may lie in `scratch` */
+    struct buffer text;    /* of a template, before it is copied to `scratch` */
     int64_t time_ns;
     double value;      /* the unwrapped number */
     size_t found;      /* needed labels extracted from this line */

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "base/regex.h"
-#include "query/byte_size.h"
+#include "base/byte_size.h"
 #include "query/ip_match.h"
 #include "query/pipeline_stage.h"
 

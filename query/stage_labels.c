@@ -1,12 +1,13 @@
 /*
  * stage_labels.c - drop, keep, label_format and line_format.
  *
- * Templates know literal text and {{.label}} so far; anything else in braces is
- * refused when the query is built.
+ * A template that fails on a line leaves the line, or the label, as it is and sets
+ * the error.
  */
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/template.h"
 #include "query/pipeline_stage.h"
 
 struct label_list {
@@ -132,82 +133,59 @@ bool stage_keep(struct log_program *p, const struct log_stage *spec, struct erro
 
 /* ---- templates ---------------------------------------------------------------- */
 
-struct template_part {
-    bool label; /* text is a label's name; else literal */
-    struct slice text;
-};
-
-struct text_template {
-    struct template_part *parts;
-    size_t count;
-};
-
-static bool is_plain_name(struct slice s)
+static struct slice lookup(void *context, struct slice name)
 {
-    return label_name_is_classic(s);
+    return log_labels_value(&((struct pipeline_run *)context)->labels, name);
 }
 
-static bool template_new(struct text_template *t, struct slice text, const char *stage,
-                         struct arena *arena, struct error *err)
+static struct labels all_labels(void *context, struct arena *arena)
 {
-    struct template_part *parts = arena_calloc(arena, text.size + 1, sizeof(*parts));
-    if (parts == NULL)
-        return error_set(err, ERR_LIMIT, "the template is too large");
-    size_t count = 0;
-    for (size_t at = 0; at < text.size;) {
-        size_t open = slice_find(text, SLICE("{{"), at);
-        size_t literal_end = open == SLICE_NOT_FOUND ? text.size : open;
-        if (literal_end > at)
-            parts[count++] = (struct template_part){false, slice_sub(text, at, literal_end - at)};
-        if (open == SLICE_NOT_FOUND)
-            break;
-        size_t close = slice_find(text, SLICE("}}"), open + 2);
-        if (close == SLICE_NOT_FOUND)
-            return error_set(err, ERR_INVALID,
-                             "invalid %s template: template: %s:1: unclosed action", stage, stage);
-        struct slice action = slice_trim(slice_sub(text, open + 2, close - open - 2));
-        if (action.size < 2 || action.data[0] != '.' || !is_plain_name(slice_skip(action, 1)))
-            return error_set(err, ERR_UNSUPPORTED,
-                             "%s_format: the template action {{%.*s}} is not supported yet", stage,
-                             SLICE_ARG(slice_sub(action, 0, 100)));
-        parts[count++] = (struct template_part){true, slice_skip(action, 1)};
-        at = close + 2;
-    }
-    *t = (struct text_template){parts, count};
-    return true;
+    return log_labels_all(&((struct pipeline_run *)context)->labels, arena);
 }
 
-/* A copy of the values by name, as they were before the stage's first template. */
-static struct slice template_expand(const struct text_template *t, struct pipeline_run *run)
+/* 1: the result is in `*result`; 0: the template failed on this line; -1: over a limit. */
+static int expand(const struct text_template *t, struct pipeline_run *run, struct slice *result)
 {
-    size_t size = 0;
-    for (size_t i = 0; i < t->count; i++)
-        size += t->parts[i].label ? log_labels_value(&run->labels, t->parts[i].text).size
-                                  : t->parts[i].text.size;
-    char *out = arena_alloc(run->scratch, size);
-    size_t at = 0;
-    for (size_t i = 0; out && i < t->count; i++) {
-        struct slice part =
-            t->parts[i].label ? log_labels_value(&run->labels, t->parts[i].text) : t->parts[i].text;
-        if (part.size > 0)
-            memcpy(out + at, part.data, part.size);
-        at += part.size;
+    struct slice plain;
+    if (template_is_plain(t, &plain)) {
+        *result = plain;
+        return 1;
     }
-    return slice_of(out, at);
+    struct error why = {0};
+    struct template_input input = {lookup, all_labels, run, run->line, run->time_ns};
+    buffer_clear(&run->text);
+    if (!template_run(t, &input, run->scratch, &run->text, &why)) {
+        if (why.code == ERR_LIMIT) {
+            *run->err = why;
+            return -1;
+        }
+        log_labels_fail(&run->labels, ERROR_TEMPLATE,
+                        arena_copy(run->scratch, slice_from_text(why.message)));
+        return 0;
+    }
+    *result = arena_copy(run->scratch, buffer_slice(&run->text));
+    return 1;
+}
+
+static const struct text_template *compile_template(struct log_program *p, struct slice text,
+                                                    const char *name, struct error *err)
+{
+    return template_new(text, name, p->arena, err);
 }
 
 static int format_line(const struct stage *stage, struct pipeline_run *run)
 {
-    run->line = template_expand(stage->state, run);
-    return 1;
+    struct slice line;
+    int done = expand(stage->state, run, &line);
+    if (done == 1)
+        run->line = line;
+    return done < 0 ? -1 : 1; /* a line whose template fails stays as it is */
 }
 
 bool stage_line_format(struct log_program *p, const struct log_stage *spec, struct error *err)
 {
-    struct text_template *t = arena_calloc(p->arena, 1, sizeof(*t));
+    const struct text_template *t = compile_template(p, spec->text, "line", err);
     if (t == NULL)
-        return arena_check(p->arena, "a log pipeline", err);
-    if (!template_new(t, spec->text, "line", p->arena, err))
         return false;
     log_program_add(p, format_line, t);
     return true;
@@ -217,7 +195,7 @@ bool stage_line_format(struct log_program *p, const struct log_stage *spec, stru
 
 struct label_formats {
     const struct stage_assignment *items;
-    struct text_template *templates; /* parallel; unused for renames */
+    const struct text_template **templates; /* parallel; NULL for renames */
     size_t count;
 };
 
@@ -231,6 +209,21 @@ static void rename_label(struct pipeline_run *run, const struct stage_assignment
     log_labels_delete(&run->labels, item->value);
 }
 
+/* The values of the stage's templates from `first` on; false over a limit. */
+static bool expand_all(const struct label_formats *formats, size_t first, struct slice *values,
+                       bool *good, struct pipeline_run *run)
+{
+    for (size_t i = first; i < formats->count; i++) {
+        if (formats->items[i].rename)
+            continue;
+        int done = expand(formats->templates[i], run, &values[i]);
+        if (done < 0)
+            return false;
+        good[i] = done == 1;
+    }
+    return true;
+}
+
 /*
  * Renames take effect one by one; the templates all see the labels as they are
  * at the stage's first template.
@@ -239,6 +232,7 @@ static int format_labels(const struct stage *stage, struct pipeline_run *run)
 {
     const struct label_formats *formats = stage->state;
     struct slice *values = NULL;
+    bool *good = NULL;
     for (size_t i = 0; i < formats->count; i++) {
         const struct stage_assignment *item = &formats->items[i];
         if (item->rename) {
@@ -247,14 +241,14 @@ static int format_labels(const struct stage *stage, struct pipeline_run *run)
         }
         if (values == NULL) {
             values = arena_calloc(run->scratch, formats->count, sizeof(*values));
-            for (size_t k = i; values && k < formats->count; k++) {
-                if (!formats->items[k].rename)
-                    values[k] = template_expand(&formats->templates[k], run);
-            }
-            if (values == NULL)
+            good = arena_calloc(run->scratch, formats->count, sizeof(*good));
+            if (values == NULL || good == NULL)
                 return 1; /* pipeline.c reports the exhausted arena */
+            if (!expand_all(formats, i, values, good, run))
+                return -1;
         }
-        log_labels_set(&run->labels, CATEGORY_PARSED, item->name, values[i]);
+        if (good[i])
+            log_labels_set(&run->labels, CATEGORY_PARSED, item->name, values[i]);
     }
     return 1;
 }
@@ -279,7 +273,7 @@ static bool check_formats(const struct log_stage *spec, struct error *err)
 bool stage_label_format(struct log_program *p, const struct log_stage *spec, struct error *err)
 {
     struct label_formats *formats = arena_calloc(p->arena, 1, sizeof(*formats));
-    struct text_template *templates =
+    const struct text_template **templates =
         arena_calloc(p->arena, spec->assignment_count, sizeof(*templates));
     if (formats == NULL || templates == NULL)
         return arena_check(p->arena, "a log pipeline", err);
@@ -287,7 +281,10 @@ bool stage_label_format(struct log_program *p, const struct log_stage *spec, str
         return false;
     for (size_t i = 0; i < spec->assignment_count; i++) {
         const struct stage_assignment *item = &spec->assignments[i];
-        if (!item->rename && !template_new(&templates[i], item->value, "label", p->arena, err))
+        if (item->rename)
+            continue;
+        templates[i] = compile_template(p, item->value, "label", err);
+        if (templates[i] == NULL)
             return false;
     }
     *formats = (struct label_formats){spec->assignments, templates, spec->assignment_count};

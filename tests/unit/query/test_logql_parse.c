@@ -116,17 +116,8 @@ static void stages_that_cannot_be_built_are_named(void **state)
     assert_refused("{a=\"b\"} | json a=\"b..c\"", "cannot parse expression [b..c]");
     assert_refused("{a=\"b\"} | label_format a=b,a=c", "multiple label name 'a' not allowed");
     assert_refused("{a=\"b\"} |> \"<a>\"", "named captures are not allowed");
-}
-
-static void what_is_missing_is_named(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    bool is_log;
-    assert_false(query_check(QUERY_LOGQL, SLICE("{a=\"b\"} | line_format \"{{.a | upper}}\""), 0,
-                             &is_log, &err));
-    assert_int_equal(err.code, ERR_UNSUPPORTED);
-    assert_non_null(strstr(err.message, "upper"));
+    assert_refused("{a=\"b\"} | line_format \"{{.a | nofunc}}\"",
+                   "function \"nofunc\" not defined");
 }
 
 static void nesting_and_lists_are_limited(void **state)
@@ -196,7 +187,6 @@ int main(void)
         cmocka_unit_test(errors_tell_line_and_column),
         cmocka_unit_test(aggregations_and_unwrap_must_fit),
         cmocka_unit_test(stages_that_cannot_be_built_are_named),
-        cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(nesting_and_lists_are_limited),
         cmocka_unit_test(a_long_query_is_laid_out_over_lines),
         cmocka_unit_test(a_bare_selector_gives_its_matchers),

@@ -1,5 +1,5 @@
 /* byte_size.c - sizes in bytes as text (see byte_size.h). */
-#include "query/byte_size.h"
+#include "base/byte_size.h"
 
 #include "base/buffer.h"
 #include "base/number.h"

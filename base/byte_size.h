@@ -2,8 +2,8 @@
  * byte_size.h - sizes in bytes as text, the way go-humanize reads and prints
  * them: KB is 1,000, KiB is 1,024, units in any case.
  */
-#ifndef QUERY_BYTE_SIZE_H
-#define QUERY_BYTE_SIZE_H
+#ifndef BASE_BYTE_SIZE_H
+#define BASE_BYTE_SIZE_H
 
 #include "base/slice.h"
 
