@@ -411,8 +411,14 @@ static enum flow run_list(struct template_run *run, const struct template_node *
 {
     enum flow flow = FLOW_NEXT;
     size_t variables = run->variable_count;
-    for (; list && flow == FLOW_NEXT; list = list->next)
+    for (; list && flow == FLOW_NEXT; list = list->next) {
+        if (++run->steps > TEMPLATE_STEPS_MAX) {
+            error_set(run->err, ERR_LIMIT, "a template takes more than %d steps, the limit",
+                      TEMPLATE_STEPS_MAX);
+            return FLOW_FAILED;
+        }
         flow = run_node(run, list, dot);
+    }
     if (run->depth > 0 || flow != FLOW_NEXT)
         run->variable_count = variables;
     return flow;

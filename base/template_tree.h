@@ -9,7 +9,12 @@
 
 #include <stddef.h>
 
-enum { TEMPLATE_DEPTH_MAX = 50, TEMPLATE_VARIABLES_MAX = 64, TEMPLATE_ARGUMENTS_MAX = 32 };
+enum {
+    TEMPLATE_DEPTH_MAX = 50,
+    TEMPLATE_VARIABLES_MAX = 64,
+    TEMPLATE_ARGUMENTS_MAX = 32,
+    TEMPLATE_STEPS_MAX = 1000000 /* nodes that one run visits: loops nest */
+};
 
 enum template_type {
     TV_NIL,
@@ -109,6 +114,7 @@ struct template_run {
     } variables[TEMPLATE_VARIABLES_MAX];
     size_t variable_count;
     unsigned depth;
+    uint32_t steps;
 };
 
 struct template_function {

@@ -117,6 +117,14 @@ static void recursion_and_size_are_limited(void **state)
                  "maximum template depth");
     assert_fails("{{repeat 100000000 \"x\"}}", ERR_EXECUTION, "too long");
     assert_fails("{{repeat 100000 \"x\"}}", ERR_LIMIT, "limit");
+    const char *loop = "{{range fromJson `[1,2,3,4,5,6,7,8,9,0]`}}";
+    char loops[1000] = "";
+    size_t at = 0;
+    for (int i = 0; i < 8; i++, at += strlen(loop))
+        memcpy(loops + at, loop, strlen(loop));
+    for (int i = 0; i < 8; i++, at += 7)
+        memcpy(loops + at, "{{end}}", 8);
+    assert_fails(loops, ERR_LIMIT, "limit");
     char deep[201] = "";
     struct error err = {0};
     AUTO(buffer_done) struct buffer out;
