@@ -2,9 +2,9 @@
  * log_print.c - pipelines in Loki's canonical one-line form.
  */
 #include "base/buffer.h"
+#include "base/byte_size.h"
 #include "base/duration.h"
 #include "base/number.h"
-#include "base/byte_size.h"
 #include "query/log_stage.h"
 #include "query/logql_format.h"
 #include "query/parse.h"

@@ -6,11 +6,11 @@
  * the entry and sets the error, unless there is one already.
  */
 #include "base/arena.h"
+#include "base/byte_size.h"
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/number.h"
 #include "base/regex.h"
-#include "base/byte_size.h"
 #include "query/ip_match.h"
 #include "query/pipeline_stage.h"
 

@@ -1,7 +1,7 @@
 /* test_log_texts.c - sizes, patterns and addresses as texts of LogQL. */
 #include "base/arena.h"
-#include "base/error.h"
 #include "base/byte_size.h"
+#include "base/error.h"
 #include "query/ip_match.h"
 #include "query/line_pattern.h"
 
