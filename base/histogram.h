@@ -1,0 +1,88 @@
+/*
+ * histogram.h - native histograms as values.
+ *
+ * The model is Prometheus' float histogram: a schema, a zero bucket, and
+ * positive and negative buckets whose places are given by spans.  Schemas -4 to 8
+ * are exponential: bucket i covers (2^((i-1)*2^-schema), 2^(i*2^-schema)].
+ * HISTOGRAM_SCHEMA_CUSTOM has explicit bounds: bucket i covers
+ * (custom[i-1], custom[i]], the first from -Inf, the last to +Inf, and no negative or
+ * zero buckets.  Counts are doubles; `integer` remembers that they came as
+ * whole numbers.
+ *
+ * A struct histogram never owns its arrays; it is immutable once made, so copies
+ * of the struct may share them.
+ */
+#ifndef BASE_HISTOGRAM_H
+#define BASE_HISTOGRAM_H
+
+#include "base/compiler.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct error;
+
+enum {
+    HISTOGRAM_SCHEMA_MIN = -4,
+    HISTOGRAM_SCHEMA_MAX = 8,
+    HISTOGRAM_SCHEMA_CUSTOM = -53,
+    HISTOGRAM_BUCKETS_MAX = 16384 /* of one sign, empty ones inside spans included */
+};
+
+enum counter_reset_hint {
+    HISTOGRAM_RESET_UNKNOWN,
+    HISTOGRAM_RESET,
+    HISTOGRAM_NOT_RESET,
+    HISTOGRAM_GAUGE
+};
+
+/* `length` consecutive buckets that follow a gap of `offset` (the first: the index itself). */
+struct histogram_span {
+    int32_t offset;
+    uint32_t length;
+};
+
+struct histogram_side {
+    const struct histogram_span *spans;
+    size_t span_count;
+    const double *buckets; /* absolute counts, one for each bucket of the spans */
+    size_t bucket_count;
+};
+
+struct histogram {
+    int32_t schema;
+    enum counter_reset_hint hint;
+    bool integer;
+    double zero_threshold, zero_count, count, sum;
+    struct histogram_side positive, negative;
+    const double *custom; /* finite upper bounds, ascending; schema custom only */
+    size_t custom_count;
+};
+
+/* A deep copy; NULL over the arena's limit. */
+struct histogram *histogram_copy(struct arena *arena, const struct histogram *h);
+
+/* A stale marker has the stale NaN as its sum. */
+bool histogram_is_stale(const struct histogram *h);
+
+/* The same bit for bit, `hint` and `integer` apart. */
+bool histogram_same(const struct histogram *a, const struct histogram *b);
+
+/*
+ * What may be stored: known schema, spans that agree with the buckets and with the
+ * limits, ascending finite custom bounds, no negative count in integer
+ * histograms, count not below the buckets' sum (NaN sums excepted).  ERR_INVALID names
+ * the rule that is broken, in Prometheus' words.
+ */
+bool histogram_check(const struct histogram *h, struct error *err) MUST_CHECK;
+
+/*
+ * Is `next` a counter that was reset since `before`?  As Prometheus decides it:
+ * count, zero count or any bucket fell, a bucket vanished, schema grew, zero threshold
+ * shrank, or bounds changed.  An explicit HISTOGRAM_RESET says yes.
+ */
+bool histogram_was_reset(const struct histogram *before, const struct histogram *next);
+
+#endif
