@@ -69,6 +69,9 @@ static bool selector_samples(struct evaluation *ev, const struct node *node,
                              struct error *err)
 {
     const struct selector *s = &node->selector;
+    if (s->anchored || s->smoothed)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "an anchored or smoothed range without a function is not supported yet");
     struct grid grid = grid_shift(ev, &ev->grid, &s->shift);
     int64_t first;
     if (__builtin_sub_overflow(grid.start_ns, s->range_ns, &first))
