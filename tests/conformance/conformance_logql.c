@@ -1,10 +1,12 @@
 /*
  * conformance_logql.c - runs LogQL conformance cases through the query facade.
  *
- *     conformance-logql [--quiet] [--expect-passing LIST] [--write-passing LIST] FILE...
+ *     conformance-logql [--quiet] [--sealed] [--expect-passing LIST] [--write-passing LIST]
+ *                       FILE...
  *
  * A file holds one case per line (JSON Lines).  Each case is pushed into a real
- * store in a temporary directory, as a tenant of its own, then its query runs.
+ * store in a temporary directory, as a tenant of its own, then its query runs; with
+ * --sealed the input is sealed into partitions before.
  * Failing cases are printed with what was expected and what came; counts follow
  * per file and in all.  With --expect-passing the run succeeds when every id of
  * the list passes (lines that start with '#' are comments); without it when no
@@ -31,7 +33,7 @@ enum { LIST_SIZE_MAX = 4 << 20, DIFFERENCE_MAX = 1 << 20, SHOWN_MAX = 4000, FILE
 
 struct driver {
     struct store *store;
-    bool quiet;
+    bool quiet, sealed;
     uint32_t cases;
     size_t total[OUTCOMES];
     ARRAY(char *) passed; /* ids */
@@ -151,6 +153,10 @@ static enum outcome run_query(struct driver *driver, const json_t *test, struct 
     struct query_request request = {.tenant = slice_of(tenant, (size_t)size)};
     if (!case_load(driver->store, request.tenant, json_object_get(test, "input"), &err)) {
         buffer_printf(difference, "\n    loading the input: %s", err.message);
+        return FAILED;
+    }
+    if (driver->sealed && !store_seal(driver->store, &err)) {
+        buffer_printf(difference, "\n    sealing the input: %s", err.message);
         return FAILED;
     }
     fill_request(test, kind, &request);
@@ -321,6 +327,8 @@ static int run_all(struct driver *driver, int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--quiet") == 0)
             driver->quiet = true;
+        else if (strcmp(argv[i], "--sealed") == 0)
+            driver->sealed = true;
         else if (strcmp(argv[i], "--expect-passing") == 0 && i + 1 < argc)
             expected = argv[++i];
         else if (strcmp(argv[i], "--write-passing") == 0 && i + 1 < argc)
