@@ -124,7 +124,7 @@ static void finish_response(struct exchange *e)
         http_response_text(r, 503, "the answer is larger than %zu bytes", e->server->answer_max);
     if (r->status == 0)
         http_response_text(r, 500, "no answer");
-    if (r->body.size < HTTP_GZIP_SIZE_MIN || !accepts_gzip(e))
+    if (r->uncompressed || r->body.size < HTTP_GZIP_SIZE_MIN || !accepts_gzip(e))
         return;
     struct buffer packed;
     buffer_init(&packed, r->body.size + r->body.size / 8 + 4096); /* the encoder reserves more */

@@ -46,6 +46,7 @@ struct http_response {
     struct buffer body;
     size_t sent_size;       /* of the body, once it was handed to the library */
     unsigned retry_after_s; /* 0: no such header */
+    bool uncompressed;      /* made on a thread that has no time for gzip */
     size_t extra_count;
     struct {
         const char *name, *value; /* static text */

@@ -188,7 +188,8 @@ static void answer_push(struct push *push, const struct batch_result *result)
 static void push_finish(void *context, struct batch *batch, const struct batch_result *result)
 {
     struct push *push = context;
-    push->batch = batch; /* for its labels, until we return */
+    push->batch = batch;                               /* for its labels, until we return */
+    push->call->request->response.uncompressed = true; /* the log must go on */
     if (result->error)
         call_fail(push->call, result->error);
     else
