@@ -383,19 +383,20 @@ static bool parse_at(struct parser *p, struct time_shift *shift, struct error *e
     return true;
 }
 
+/* Does an `offset` or an `@` that this dialect knows follow? */
+static bool at_shift(const struct parser *p)
+{
+    return parser_at_keyword(p, "offset") || (parser_at(p, TOKEN_AT) && p->dialect->at_modifier);
+}
+
 bool parser_shift(struct parser *p, struct time_shift *shift, struct error *err)
 {
-    for (;;) {
-        if (parser_at_keyword(p, "offset")) {
-            if (!parse_offset(p, shift, err))
-                return false;
-        } else if (parser_at(p, TOKEN_AT) && p->dialect->at_modifier) {
-            if (!parse_at(p, shift, err))
-                return false;
-        } else {
-            return true;
-        }
+    while (at_shift(p)) {
+        bool ok = parser_at(p, TOKEN_AT) ? parse_at(p, shift, err) : parse_offset(p, shift, err);
+        if (!ok)
+            return false;
     }
+    return true;
 }
 
 /* ---- ranges, subqueries and other suffixes --------------------------------------------- */
@@ -510,7 +511,7 @@ struct node *parser_suffixes(struct parser *p, struct node *node, struct error *
     while (node) {
         if (parser_at(p, TOKEN_LEFT_BRACKET)) {
             node = parse_brackets(p, node, err);
-        } else if (parser_at(p, TOKEN_AT) || parser_at_keyword(p, "offset")) {
+        } else if (at_shift(p)) {
             if (!parse_node_shift(p, node, err))
                 return NULL;
         } else if (parser_at_keyword(p, "anchored") || parser_at_keyword(p, "smoothed")) {
