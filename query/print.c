@@ -96,7 +96,8 @@ static bool is_written_name(const struct selector *s, const struct matcher *m)
            slice_equal(m->value, s->name);
 }
 
-static void print_matchers(struct buffer *out, const struct selector *s)
+/* A name alone is a selector only where metrics are at home. */
+static void print_matchers(struct buffer *out, const struct selector *s, bool name_suffices)
 {
     enum { MANY = 1000 };
     const struct matcher *sorted[MANY];
@@ -105,7 +106,7 @@ static void print_matchers(struct buffer *out, const struct selector *s)
         if (!is_written_name(s, &s->matchers[i]))
             sorted[count++] = &s->matchers[i];
     }
-    if (count == 0 && s->name.size > 0)
+    if (count == 0 && s->name.size > 0 && name_suffices)
         return;
     if (s->leaf == LEAF_METRIC)
         qsort(sorted, count, sizeof(sorted[0]), compare_matchers);
@@ -124,7 +125,7 @@ static void print_selector(const struct node *node, struct buffer *out)
 {
     const struct selector *s = &node->selector;
     buffer_append_slice(out, s->name);
-    print_matchers(out, s);
+    print_matchers(out, s, node->dialect->leaf == LEAF_METRIC);
     if (s->leaf == LEAF_LOG)
         pipeline_print(s->pipeline, out);
     if (s->ranged) {
