@@ -72,17 +72,22 @@ bool histogram_same(const struct histogram *a, const struct histogram *b);
 
 /*
  * What may be stored: known schema, spans that agree with the buckets and with the
- * limits, ascending finite custom bounds, no negative count in integer
- * histograms, count not below the buckets' sum (NaN sums excepted).  ERR_INVALID names
- * the rule that is broken, in Prometheus' words.
+ * limits, ascending finite custom bounds, no negative count; of integer histograms
+ * also a count that equals the buckets' sum (with a NaN sum: is not below it).
+ * ERR_INVALID names the rule that is broken, in Prometheus' words.
  */
 bool histogram_check(const struct histogram *h, struct error *err) MUST_CHECK;
 
 /*
  * Is `next` a counter that was reset since `before`?  As Prometheus decides it:
- * count, zero count or any bucket fell, a bucket vanished, schema grew, zero threshold
- * shrank, or bounds changed.  An explicit HISTOGRAM_RESET says yes.
+ * an explicit HISTOGRAM_RESET or HISTOGRAM_NOT_RESET of `next` says it; otherwise when
+ * the count, the zero count or any bucket fell, a populated bucket vanished, the
+ * schema grew or the zero threshold shrank.  With different custom bounds the
+ * sums between the bounds that both have are compared.
  */
 bool histogram_was_reset(const struct histogram *before, const struct histogram *next);
+
+/* The upper bound of exponential bucket `index` of the positive side; DBL_MAX for the last one. */
+double histogram_bound(int64_t index, int32_t schema);
 
 #endif
