@@ -82,10 +82,10 @@ static void note(struct head_chunk *chunk, int64_t time_ns, uint64_t lsn, uint32
         chunk->first_ns = chunk->last_ns = time_ns;
         chunk->first_lsn = lsn;
     }
-    if (time_ns < chunk->first_ns)
-        chunk->first_ns = time_ns;
     if (time_ns > chunk->last_ns)
         chunk->last_ns = time_ns;
+    else if (time_ns < chunk->first_ns) /* read only now: it may lie in another cache line */
+        chunk->first_ns = time_ns;
     chunk->last_lsn = lsn;
     chunk->touched_s = now_s;
     chunk->count++;
