@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/duration.h"
 #include "storage/committer.h"
+#include "storage/rich_sample.h"
 #include "storage/sealer.h"
 #include "storage/store_internal.h"
 #include "storage/wal_record.h"
@@ -23,6 +24,7 @@ enum {
     SPARE_BYTES_MAX = 4 * 1024 * 1024,
     GROUP_COUNT_MAX = UINT16_MAX,
     SAMPLE_BYTES_MAX = 2 + VARINT_SIZE_MAX + VARINT_SIZE_MAX + 8,
+    RICH_BYTES_MAX = 4 * 1024 * 1024,
     BODY_MAX = WAL_PAYLOAD_MAX - 32 * 1024 * 1024,
     METADATA_PAIRS_MAX = 1024
 };
@@ -65,6 +67,7 @@ static void batch_destroy(struct batch *batch)
     array_done(&batch->table);
     array_done(&batch->ids);
     buffer_done(&batch->body);
+    buffer_done(&batch->rich);
     buffer_done(&batch->metadata);
     buffer_done(&batch->head_bytes);
     free(batch);
@@ -91,6 +94,7 @@ static struct batch *batch_take(struct store *store)
         batch = xcalloc(1, sizeof(*batch));
         batch->store = store;
         buffer_init(&batch->body, BODY_MAX);
+        buffer_init(&batch->rich, RICH_BYTES_MAX);
         buffer_init(&batch->metadata, WAL_PAYLOAD_MAX / 16);
         buffer_init(&batch->head_bytes, WAL_PAYLOAD_MAX / 8);
     }
@@ -311,6 +315,51 @@ bool batch_sample(struct batch *batch, uint32_t number, int64_t time_ns, double 
     batch->last_number = number;
     batch->entries++;
     return true;
+}
+
+/* An empty group announces a sample that is more than a float (docs/format-wal.md). */
+static bool add_rich(struct batch *batch, uint32_t number, const struct rich_sample *sample,
+                     struct error *err)
+{
+    assert(batch->head->kind == STORE_METRIC && number < batch->table.count);
+    if (!check_time(batch, sample->time_ns, err))
+        return false;
+    buffer_clear(&batch->rich);
+    rich_sample_write(&batch->rich, sample);
+    if (!buffer_check(&batch->rich, "a histogram", err))
+        return false;
+    size_t before = batch->body.size;
+    int64_t time_ms = floor_ms(sample->time_ns);
+    buffer_put16(&batch->body, 0);
+    buffer_put_zigzag(&batch->body, time_ms - batch->last_time);
+    buffer_put_zigzag(&batch->body, (int64_t)number - batch->last_number - 1);
+    buffer_put_sized(&batch->body, buffer_slice(&batch->rich));
+    if (batch->body.failed) {
+        buffer_truncate(&batch->body, before);
+        return too_large(batch, err);
+    }
+    batch->group_at = SIZE_MAX;
+    batch->last_time = time_ms;
+    batch->last_number = number;
+    batch->entries++;
+    return true;
+}
+
+bool batch_sample_start(struct batch *batch, uint32_t number, int64_t time_ns, int64_t start_ns,
+                        double value, struct error *err)
+{
+    if (start_ns / NS_PER_MS == 0)
+        return batch_sample(batch, number, time_ns, value, err);
+    struct rich_sample sample = {.time_ns = time_ns, .start_ns = start_ns, .value = value};
+    return add_rich(batch, number, &sample, err);
+}
+
+bool batch_histogram(struct batch *batch, uint32_t number, int64_t time_ns, int64_t start_ns,
+                     const struct histogram *histogram, struct error *err)
+{
+    struct rich_sample sample = {
+        .time_ns = time_ns, .start_ns = start_ns, .value = histogram->sum, .histogram = histogram};
+    return histogram_shape_check(histogram, err) && add_rich(batch, number, &sample, err);
 }
 
 /* Sorted pairs without empty values; a name that comes twice keeps its last value. */

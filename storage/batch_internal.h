@@ -32,6 +32,7 @@ struct batch {
     } expected[BATCH_EXPECTED];
     unsigned expected_first, expected_count;
     struct buffer body;     /* groups of samples, or entries */
+    struct buffer rich;     /* scratch: a rich sample */
     struct buffer metadata; /* items only */
     uint64_t metadata_count;
     uint64_t entries;

@@ -7,6 +7,7 @@
  *     varints  count, first time (zigzag, in units), last - first, highest LSN
  *     samples: varint size of the time column, time column, value column
  *     entries: see chunk_log.c; the checksum covers up to its column table's end
+ *     rich:    see chunk_rich.c
  *
  * The header has one form only, so a partition can keep its fields elsewhere
  * and put the same bytes together again.
@@ -19,6 +20,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "storage/chunk_internal.h"
+#include "storage/chunk_rich.h"
 #include "storage/chunk_values.h"
 #include "storage/integers.h"
 
@@ -103,10 +105,12 @@ bool chunk_header_get(struct reader *r, struct chunk_header *h, unsigned *unit, 
     if (!r->failed && head0 >> 4 > CHUNK_VERSION)
         return error_set(err, ERR_UNSUPPORTED, "chunk has version %d, this program reads up to %d",
                          head0 >> 4, CHUNK_VERSION);
-    if (r->failed || head0 >> 4 == 0 || (got.kind != CHUNK_SAMPLES && got.kind != CHUNK_ENTRIES) ||
+    if (r->failed || head0 >> 4 == 0 || got.kind < CHUNK_SAMPLES || got.kind > CHUNK_RICH ||
         *unit >= CHUNK_UNITS || (got.flags & ~(unsigned)(CHUNK_OUT_OF_ORDER | CHUNK_OVERLAPS)) != 0)
         return error_set(err, ERR_CORRUPT, "chunk has a malformed header");
-    uint64_t count_max = got.kind == CHUNK_SAMPLES ? CHUNK_SAMPLES_MAX : CHUNK_ENTRIES_MAX;
+    uint64_t count_max = got.kind == CHUNK_SAMPLES   ? CHUNK_SAMPLES_MAX
+                         : got.kind == CHUNK_ENTRIES ? CHUNK_ENTRIES_MAX
+                                                     : CHUNK_RICH_MAX;
     if (count == 0 || count > count_max)
         return error_set(err, ERR_CORRUPT, "chunk claims %ju entries, the limit is %ju",
                          (uintmax_t)count, (uintmax_t)count_max);
@@ -282,7 +286,7 @@ bool chunk_decode_samples(struct slice chunk, int64_t start_ns, int64_t end_ns, 
         return false;
     const struct chunk_header *h = &parts.header;
     if (h->kind != CHUNK_SAMPLES)
-        return error_set(err, ERR_CORRUPT, "chunk holds log entries where samples are expected");
+        return error_set(err, ERR_CORRUPT, "chunk holds something else than plain samples");
     if (!times_decode(parts.times, h, parts.unit, times_ns))
         return error_set(err, ERR_CORRUPT, "chunk has a malformed time column");
     size_t from = h->first_ns >= start_ns ? 0 : lower_bound(times_ns, h->count, start_ns);

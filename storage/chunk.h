@@ -28,7 +28,7 @@ struct arena;
 struct buffer;
 struct error;
 
-enum chunk_kind { CHUNK_SAMPLES = 1, CHUNK_ENTRIES = 2 };
+enum chunk_kind { CHUNK_SAMPLES = 1, CHUNK_ENTRIES = 2, CHUNK_RICH = 3 /* chunk_rich.h */ };
 
 enum chunk_flags {
     CHUNK_OUT_OF_ORDER = 1, /* its LSN counts as the series' out-of-order one */

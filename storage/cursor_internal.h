@@ -15,6 +15,7 @@
 #include "base/array.h"
 #include "base/buffer.h"
 #include "base/error.h"
+#include "storage/chunk_rich.h"
 #include "storage/partition.h"
 #include "storage/store_internal.h"
 
@@ -58,8 +59,17 @@ struct cursor {
     ARRAY(struct cursor_series) series;
 };
 
-struct sample_source; /* cursor_samples.c */
-struct ranked_sample;
+/* A chunk of samples, in the head or sealed. */
+struct sample_source {
+    int64_t first_ns, last_ns;
+    uint64_t lsn;
+    uint32_t count;
+    bool side, rich;
+    const struct head_chunk *chunk; /* or the sealed one: */
+    size_t sealed;                  /* its number in reader->chunks */
+};
+struct ranked_sample; /* cursor_samples.c */
+struct rich_ranked;   /* cursor_rich.c */
 
 struct cursor_reader {
     struct cursor *cursor;
@@ -70,7 +80,22 @@ struct cursor_reader {
     ARRAY(double) values;
     ARRAY(struct sample_source) sources;
     ARRAY(struct ranked_sample) ranked;
+
+    /* of series with histograms or start times */
+    struct arena *arena;
+    ARRAY(struct rich_ranked) rich;
+    ARRAY(const struct histogram *) histograms;
+    ARRAY(int64_t) starts;
 };
+
+/* Decode a source of plain samples behind what is in the reader's columns. */
+bool cursor_decode_plain(struct cursor_reader *reader, const struct sample_source *source,
+                         struct error *err) MUST_CHECK;
+
+/* The samples of reader->sources, which stand in order of priority. */
+bool cursor_read_rich(struct cursor_reader *reader, struct sample_column *out, struct error *err)
+    MUST_CHECK;
+void cursor_rich_done(struct cursor_reader *reader);
 
 /* True unless the cursor's owner canceled. */
 static inline bool cursor_goes_on(const struct cursor *cursor, struct error *err)

@@ -4,20 +4,12 @@
  * All chunks are decoded into one column.  When they do not overlap, which is
  * the rule, that column in the order of first times is the answer.  Otherwise
  * samples are sorted by time, and of equal times the one that was stored last
- * stays: out of order before in order, then the higher LSN.
+ * stays: out of order before in order, then the higher LSN.  A series with a
+ * rich chunk goes to cursor_rich.c.
  */
 #include "storage/cursor_internal.h"
 
 #include "base/duration.h"
-
-struct sample_source {
-    int64_t first_ns, last_ns;
-    uint64_t lsn;
-    uint32_t count;
-    bool side;
-    const struct head_chunk *chunk; /* or the sealed one: */
-    size_t sealed;                  /* its number in reader->chunks */
-};
 
 struct ranked_sample {
     int64_t time_ns;
@@ -44,6 +36,7 @@ void cursor_reader_free(struct cursor_reader *reader)
     array_done(&reader->values);
     array_done(&reader->sources);
     array_done(&reader->ranked);
+    cursor_rich_done(reader);
     free(reader);
 }
 
@@ -70,6 +63,21 @@ static int by_time(const void *a, const void *b)
     if (left->time_ns != right->time_ns)
         return left->time_ns < right->time_ns ? -1 : 1;
     return left->rank < right->rank ? -1 : left->rank > right->rank;
+}
+
+static void sort_sources(struct cursor_reader *reader, int (*compare)(const void *a, const void *b))
+{
+    if (reader->sources.count > 1)
+        qsort(reader->sources.items, reader->sources.count, sizeof(*reader->sources.items),
+              compare);
+}
+
+static bool has_rich(const struct cursor_reader *reader)
+{
+    for (size_t i = 0; i < reader->sources.count; i++)
+        if (reader->sources.items[i].rich)
+            return true;
+    return false;
 }
 
 /* The bytes of all sealed chunks of the series, one fetch per partition. */
@@ -108,6 +116,7 @@ static void collect(struct cursor_reader *reader, const struct cursor_series *se
                                        .lsn = s->lsn,
                                        .count = s->chunk->count,
                                        .side = s->side,
+                                       .rich = s->chunk->rich,
                                        .chunk = s->chunk};
         array_push(&reader->sources, source);
     }
@@ -120,6 +129,7 @@ static void collect(struct cursor_reader *reader, const struct cursor_series *se
                                            .lsn = ref->lsn_max,
                                            .count = ref->count,
                                            .side = (ref->flags & CHUNK_OUT_OF_ORDER) != 0,
+                                           .rich = ref->kind == CHUNK_RICH,
                                            .sealed = sealed++};
             array_push(&reader->sources, source);
         }
@@ -141,8 +151,8 @@ static bool is_disjoint(const struct cursor_reader *reader)
 
 /* Decode one source behind what is in the columns; outside the range is cut off (head side
  * chunks, which are not sorted, later). */
-static bool decode(struct cursor_reader *reader, const struct sample_source *source,
-                   struct error *err)
+bool cursor_decode_plain(struct cursor_reader *reader, const struct sample_source *source,
+                         struct error *err)
 {
     const struct cursor_request *request = &reader->cursor->request;
     size_t at = reader->times.count;
@@ -183,11 +193,10 @@ static bool read_merged(struct cursor_reader *reader, struct error *err)
 {
     const struct cursor_request *request = &reader->cursor->request;
     reader->ranked.count = 0;
-    qsort(reader->sources.items, reader->sources.count, sizeof(*reader->sources.items),
-          by_priority);
+    sort_sources(reader, by_priority);
     for (size_t i = 0; i < reader->sources.count; i++) {
         reader->times.count = reader->values.count = 0;
-        if (!decode(reader, &reader->sources.items[i], err))
+        if (!cursor_decode_plain(reader, &reader->sources.items[i], err))
             return false;
         array_reserve(&reader->ranked, reader->ranked.count + reader->times.count);
         for (size_t k = 0; k < reader->times.count; k++) {
@@ -224,19 +233,23 @@ bool cursor_read_samples(struct cursor_reader *reader, size_t series, struct sam
     if (!fetch(reader, &reader->cursor->series.items[series], err))
         return false;
     collect(reader, &reader->cursor->series.items[series]);
-    if (reader->sources.count > 1)
-        qsort(reader->sources.items, reader->sources.count, sizeof(*reader->sources.items),
-              by_first_time);
+    if (has_rich(reader)) {
+        sort_sources(reader, by_priority);
+        return cursor_read_rich(reader, out, err);
+    }
+    sort_sources(reader, by_first_time);
     reader->times.count = reader->values.count = 0;
     if (!is_disjoint(reader)) {
         if (!read_merged(reader, err))
             return false;
     } else {
         for (size_t i = 0; i < reader->sources.count; i++) {
-            if (!decode(reader, &reader->sources.items[i], err))
+            if (!cursor_decode_plain(reader, &reader->sources.items[i], err))
                 return false;
         }
     }
-    *out = (struct sample_column){reader->times.items, reader->values.items, reader->times.count};
+    *out = (struct sample_column){.times_ns = reader->times.items,
+                                  .values = reader->values.items,
+                                  .count = reader->times.count};
     return true;
 }

@@ -4,14 +4,24 @@
  * Live batches and replay both come here.  Every decision depends on the
  * series' last entry and the record alone; `sealed` (replay only) says what a
  * partition holds already, so that the state moves on without storing it twice.
+ *
+ * Plain floats take the short way.  A sample that is more (rich_sample.h) begins
+ * a rich chunk; what comes after it in that chunk, floats too, is written like it.
  */
 #include "storage/head.h"
 
+#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/duration.h"
 #include "storage/partition.h"
+#include "storage/rich_sample.h"
 
-enum { PREFETCH_AHEAD = 8, SIDE_SAMPLES_MAX = 4096 };
+enum {
+    PREFETCH_AHEAD = 8,
+    SIDE_SAMPLES_MAX = 4096,
+    SIDE_BYTES_MAX = 1024 * 1024,
+    RICH_CHECK_MEMORY = 16 * 1024 * 1024
+};
 
 static void refuse(struct apply_result *result, enum refusal_reason reason, uint32_t number,
                    int64_t time_ns, int64_t bound_ns)
@@ -58,12 +68,29 @@ static struct head_chunk *chunk_start(struct head *head, bool side, uint32_t now
 
 /* ---- metrics ----------------------------------------------------------- */
 
+struct head_sample {
+    int64_t time_ns;
+    uint64_t bits;     /* of a float, or rich_sample_bits() */
+    struct slice rich; /* its bytes; data NULL: a plain float */
+};
+
+static bool rich_has_sample(const struct head_chunk *chunk, int64_t time_ns, uint64_t bits)
+{
+    struct rich_bytes sample;
+    for (uint32_t at = 0; head_chunk_next_rich(chunk, &at, &sample);)
+        if (sample.time_ns == time_ns)
+            return rich_sample_bits(sample.bytes) == bits;
+    return false;
+}
+
 static bool open_has_sample(const struct head_chunk *chunk, int64_t time_ns, uint64_t bits)
 {
     int64_t times[HEAD_CHUNK_SAMPLES_MAX];
     uint64_t values[HEAD_CHUNK_SAMPLES_MAX];
     if (chunk == NULL || time_ns < chunk->first_ns || time_ns > chunk->last_ns)
         return false;
+    if (chunk->rich)
+        return rich_has_sample(chunk, time_ns, bits);
     head_chunk_decode(chunk, times, values);
     uint32_t low = 0;
     uint32_t high = chunk->count;
@@ -77,13 +104,33 @@ static bool open_has_sample(const struct head_chunk *chunk, int64_t time_ns, uin
     return low < chunk->count && times[low] == time_ns && values[low] == bits;
 }
 
+static struct head_chunk *add_rich(const struct apply_batch *batch, struct head_chunk *chunk,
+                                   const struct head_sample *sample)
+{
+    uint8_t plain[1 + sizeof(double)] = {0}; /* no flags: a float */
+    bytes_put64(plain + 1, sample->bits);
+    struct slice bytes = sample->rich.data ? sample->rich : slice_of(plain, sizeof(plain));
+    return head_chunk_add_rich(chunk, sample->time_ns, bytes, batch->lsn, batch->now_s);
+}
+
+static struct head_chunk *add_side(const struct apply_batch *batch, struct head_chunk *side,
+                                   const struct head_sample *sample)
+{
+    if (sample->rich.data && !side->rich)
+        side = head_chunk_make_rich(side);
+    if (side->rich)
+        return add_rich(batch, side, sample);
+    return head_chunk_add_side(side, sample->time_ns, sample->bits, batch->lsn, batch->now_s);
+}
+
 /* A sample that is not newer than the last one. */
 static void apply_late_sample(struct head *head, const struct apply_batch *batch, uint32_t number,
-                              int64_t time_ns, uint64_t bits, struct apply_result *result)
+                              const struct head_sample *sample, struct apply_result *result)
 {
     struct series *series = batch->table[number];
+    int64_t time_ns = sample->time_ns;
     if (time_ns == series->last_ns) {
-        if (bits == series->last_bits)
+        if (sample->bits == series->last_bits)
             result->stored++;
         else
             refuse(result, REFUSED_DUPLICATE, number, time_ns, time_ns);
@@ -93,47 +140,56 @@ static void apply_late_sample(struct head *head, const struct apply_batch *batch
         return;
     result->stored++;
     if (is_sealed(batch, series, true, time_ns, result) ||
-        open_has_sample(series->open, time_ns, bits))
+        open_has_sample(series->open, time_ns, sample->bits))
         return;
     /* A mark covers whole batches: a side chunk ends between batches only. */
-    if (series->side && series->side->count >= SIDE_SAMPLES_MAX &&
-        series->side->last_lsn != batch->lsn)
+    if (series->side && series->side->last_lsn != batch->lsn &&
+        (series->side->count >= SIDE_SAMPLES_MAX || series->side->size >= SIDE_BYTES_MAX))
         head_freeze_chunk(head, series, &series->side);
     if (series->side == NULL)
         series->side = chunk_start(head, true, batch->now_s);
     head->chunk_bytes -= head_chunk_memory(series->side);
-    series->side = head_chunk_add_side(series->side, time_ns, bits, batch->lsn, batch->now_s);
+    series->side = add_side(batch, series->side, sample);
     head->chunk_bytes += head_chunk_memory(series->side);
 }
 
-static inline void apply_sample(struct head *head, const struct apply_batch *batch, uint32_t number,
-                                int64_t time_ns, uint64_t bits, struct apply_result *result)
+/* Inline, so that the plain case is compiled without what only rich samples need. */
+static inline __attribute__((always_inline)) void
+apply_sample(struct head *head, const struct apply_batch *batch, uint32_t number,
+             const struct head_sample *sample, struct apply_result *result)
 {
     struct series *series = batch->table[number];
+    int64_t time_ns = sample->time_ns;
+    bool rich = sample->rich.data != NULL;
     if (UNLIKELY(time_ns <= series->last_ns)) {
-        apply_late_sample(head, batch, number, time_ns, bits, result);
+        apply_late_sample(head, batch, number, sample, result);
         return;
     }
     series->last_ns = time_ns;
-    series->last_bits = bits;
+    series->last_bits = sample->bits;
     result->stored++;
     if (is_sealed(batch, series, false, time_ns, result))
         return;
     struct head_chunk *chunk = series->open;
-    if (chunk == NULL || head_chunk_ends_before(chunk, time_ns)) {
+    if (chunk == NULL || head_chunk_ends_before(chunk, time_ns) || (rich && !chunk->rich)) {
         if (chunk)
             head_freeze_chunk(head, series, &series->open);
         chunk = chunk_start(head, false, batch->now_s);
+        chunk->rich = rich;
     } else if (chunk->count == 1) {
         /* The second sample tells the interval, and so where the chunk ends. */
         head_chunk_set_interval(chunk, time_ns);
         if (head_chunk_ends_before(chunk, time_ns)) {
             head_freeze_chunk(head, series, &series->open);
             chunk = chunk_start(head, false, batch->now_s);
+            chunk->rich = rich;
         }
     }
     uint32_t before = chunk->capacity;
-    chunk = head_chunk_add_sample(chunk, time_ns, bits, batch->lsn, batch->now_s);
+    if (UNLIKELY(chunk->rich))
+        chunk = add_rich(batch, chunk, sample);
+    else
+        chunk = head_chunk_add_sample(chunk, time_ns, sample->bits, batch->lsn, batch->now_s);
     head->chunk_bytes += chunk->capacity - before;
     series->open = chunk;
     if (time_ns > head->newest_ns)
@@ -161,6 +217,34 @@ __attribute__((always_inline)) static inline void prefetch(const struct apply_ba
         __builtin_prefetch(chunk->data + chunk->size, 1);
 }
 
+/* What was read from disk is looked through before it is stored. */
+static bool rich_is_well_formed(const struct apply_batch *batch, struct slice bytes)
+{
+    if (batch->sealed == NULL)
+        return true;
+    struct rich_sample sample = {0};
+    struct arena *arena = arena_new(RICH_CHECK_MEMORY);
+    bool ok = rich_sample_read(bytes, arena, &sample, NULL);
+    arena_free(arena);
+    return ok;
+}
+
+/* A rich sample, behind the empty group that announces it. */
+static bool apply_rich(struct head *head, const struct apply_batch *batch, struct reader *in,
+                       int64_t time_ns, int64_t *number, struct apply_result *result)
+{
+    if (__builtin_add_overflow(*number, read_zigzag(in), number) ||
+        __builtin_add_overflow(*number, 1, number))
+        return false;
+    struct head_sample sample = {.time_ns = time_ns, .rich = read_sized(in)};
+    if (in->failed || sample.rich.size == 0 || *number < 0 ||
+        (uint64_t)*number >= batch->table_count || !rich_is_well_formed(batch, sample.rich))
+        return false;
+    sample.bits = rich_sample_bits(sample.rich);
+    apply_sample(head, batch, (uint32_t)*number, &sample, result);
+    return true;
+}
+
 static bool apply_samples(struct head *head, const struct apply_batch *batch,
                           struct apply_result *result)
 {
@@ -170,9 +254,11 @@ static bool apply_samples(struct head *head, const struct apply_batch *batch,
     while (reader_left(&in) > 0) {
         uint32_t count = read16(&in);
         if (__builtin_add_overflow(time_ms, read_zigzag(&in), &time_ms) ||
-            time_ms > INT64_MAX / NS_PER_MS || time_ms < INT64_MIN / NS_PER_MS || count == 0)
+            time_ms > INT64_MAX / NS_PER_MS || time_ms < INT64_MIN / NS_PER_MS)
             return false;
         int64_t time_ns = time_ms * NS_PER_MS;
+        if (UNLIKELY(count == 0) && !apply_rich(head, batch, &in, time_ns, &number, result))
+            return false;
         for (uint32_t i = 0; i < count; i++) {
             if (__builtin_add_overflow(number, read_zigzag(&in), &number) ||
                 __builtin_add_overflow(number, 1, &number))
@@ -181,7 +267,8 @@ static bool apply_samples(struct head *head, const struct apply_batch *batch,
             if (in.failed || number < 0 || (uint64_t)number >= batch->table_count)
                 return false;
             prefetch(batch, (size_t)number);
-            apply_sample(head, batch, (uint32_t)number, time_ns, bits, result);
+            struct head_sample sample = {.time_ns = time_ns, .bits = bits};
+            apply_sample(head, batch, (uint32_t)number, &sample, result);
         }
     }
     return !in.failed;

@@ -157,8 +157,54 @@ struct head_chunk *head_chunk_add_side(struct head_chunk *chunk, int64_t time_ns
     return chunk;
 }
 
+struct head_chunk *head_chunk_add_rich(struct head_chunk *chunk, int64_t time_ns,
+                                       struct slice bytes, uint64_t lsn, uint32_t now_s)
+{
+    assert(chunk->rich);
+    chunk = reserve(chunk, RICH_SAMPLE_HEAD + (uint32_t)bytes.size);
+    uint8_t *at = chunk->data + chunk->size;
+    bytes_put64(at, (uint64_t)time_ns);
+    bytes_put32(at + 8, (uint32_t)bytes.size);
+    memcpy(at + RICH_SAMPLE_HEAD, bytes.data, bytes.size);
+    chunk->size += RICH_SAMPLE_HEAD + (uint32_t)bytes.size;
+    if (chunk->count == 0)
+        chunk->end_ns = bucket_end(time_ns, bucket_length(INT64_MAX));
+    note(chunk, time_ns, lsn, now_s);
+    return chunk;
+}
+
+struct head_chunk *head_chunk_make_rich(struct head_chunk *chunk)
+{
+    assert(chunk->side && !chunk->rich);
+    struct head_chunk *rich = head_chunk_new(false, true, chunk->created_s);
+    rich->rich = true;
+    const uint8_t *at = chunk->data;
+    for (uint32_t i = 0; i < chunk->count; i++, at += SIDE_SAMPLE_SIZE) {
+        uint8_t bytes[1 + sizeof(double)] = {0}; /* no flags: a float */
+        memcpy(bytes + 1, at + 8, sizeof(double));
+        rich = head_chunk_add_rich(rich, (int64_t)bytes_get64(at), slice_of(bytes, sizeof(bytes)),
+                                   chunk->last_lsn, chunk->touched_s);
+    }
+    rich->first_lsn = chunk->first_lsn;
+    head_chunk_unref(chunk);
+    return rich;
+}
+
+bool head_chunk_next_rich(const struct head_chunk *chunk, uint32_t *at, struct rich_bytes *sample)
+{
+    if (*at >= chunk->size)
+        return false;
+    const uint8_t *p = chunk->data + *at;
+    uint32_t size = bytes_get32(p + 8);
+    sample->time_ns = (int64_t)bytes_get64(p);
+    sample->bytes = slice_of(p + RICH_SAMPLE_HEAD, size);
+    *at += RICH_SAMPLE_HEAD + size;
+    return true;
+}
+
 void head_chunk_decode(const struct head_chunk *chunk, int64_t *times_ns, uint64_t *bits)
 {
+    assert(!chunk->log && !chunk->rich);
     const uint8_t *at = chunk->data;
     if (chunk->side) {
         for (uint32_t i = 0; i < chunk->count; i++, at += SIDE_SAMPLE_SIZE) {

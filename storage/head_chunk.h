@@ -9,6 +9,8 @@
  * 4-6: zero bytes at the low end of the XOR with the value before; bits 0-3:
  * XOR bytes that follow).  A constant series costs one byte a sample.
  * Side metric chunk: 16 bytes a sample, time and value bits, in order of arrival.
+ * Rich metric chunk (in order or side, once a sample is more than a float): per
+ * sample {time, size of its bytes, the bytes of rich_sample.h}.
  * Log chunk: a chain of pieces, each entry {time, line size, metadata size,
  * line, metadata} in order of arrival; only the last piece grows.
  *
@@ -30,7 +32,8 @@ enum {
     HEAD_CHUNK_TEXT_AIM = 256 * 1024,
     HEAD_CHUNK_ENTRIES_AIM = 32 * 1024,
     LOG_PIECE_SIZE = 32 * 1024,
-    LOG_ENTRY_HEAD = 16 /* time, line size, metadata size */
+    LOG_ENTRY_HEAD = 16,  /* time, line size, metadata size */
+    RICH_SAMPLE_HEAD = 12 /* time, size */
 };
 
 struct log_piece {
@@ -50,7 +53,7 @@ struct head_chunk {
     uint32_t count;
     uint32_t created_s, touched_s; /* monotonic seconds */
     uint32_t size, capacity;       /* of data; logs: bytes in pieces, heap bytes of pieces */
-    bool log, side;
+    bool log, side, rich;
     union {
         struct {            /* metrics in order */
             int64_t end_ns; /* of the time bucket: the chunk is cut there */
@@ -77,7 +80,8 @@ size_t head_chunk_memory(const struct head_chunk *chunk);
 /* Does an in-order metric sample at `time_ns` start a new chunk? */
 static inline bool head_chunk_ends_before(const struct head_chunk *chunk, int64_t time_ns)
 {
-    return time_ns >= chunk->end_ns || chunk->count >= HEAD_CHUNK_SAMPLES_MAX;
+    return time_ns >= chunk->end_ns || chunk->count >= HEAD_CHUNK_SAMPLES_MAX ||
+           chunk->size >= HEAD_CHUNK_TEXT_AIM;
 }
 
 /* The chunk has one sample, `second_ns` is the next one's time: fixes where the chunk ends. */
@@ -88,6 +92,11 @@ struct head_chunk *head_chunk_add_sample(struct head_chunk *chunk, int64_t time_
                                          uint64_t lsn, uint32_t now_s);
 struct head_chunk *head_chunk_add_side(struct head_chunk *chunk, int64_t time_ns, uint64_t bits,
                                        uint64_t lsn, uint32_t now_s);
+/* To a rich chunk, in order or not; `bytes` as in rich_sample.h. */
+struct head_chunk *head_chunk_add_rich(struct head_chunk *chunk, int64_t time_ns,
+                                       struct slice bytes, uint64_t lsn, uint32_t now_s);
+/* A rich chunk with what the plain side chunk has, which is let go of. */
+struct head_chunk *head_chunk_make_rich(struct head_chunk *chunk);
 void head_chunk_add_entry(struct head_chunk *chunk, int64_t time_ns, struct slice line,
                           struct slice metadata, uint64_t lsn, uint32_t now_s);
 
@@ -101,8 +110,15 @@ struct head_chunk *head_chunk_shrink(struct head_chunk *chunk);
 /* A copy of an open metric chunk, or a reference to a frozen one (`frozen`). */
 struct head_chunk *head_chunk_snapshot(struct head_chunk *chunk, bool frozen);
 
+/* One sample of a rich chunk: `*at` moves on; false at the end. */
+struct rich_bytes {
+    int64_t time_ns;
+    struct slice bytes;
+};
+bool head_chunk_next_rich(const struct head_chunk *chunk, uint32_t *at, struct rich_bytes *sample);
+
 /*
- * Decode a metric chunk to its `count` times and values, in the order of arrival (in-order
+ * Decode a plain metric chunk to its `count` times and values, in the order of arrival (in-order
  * chunks ascend).  The arrays have room for all.
  */
 void head_chunk_decode(const struct head_chunk *chunk, int64_t *times_ns, uint64_t *bits);

@@ -7,7 +7,7 @@
 #include "storage/chunk_internal.h"
 #include "storage/partition_internal.h"
 
-enum { GROUP_MAGIC = 0x31475445, ROW_SIZE_MAX = 96 }; /* "ETG1" */
+enum { GROUP_MAGIC = 0x31475445, ROW_SIZE_MAX = 96, ROW_RICH = 128 }; /* "ETG1" */
 
 struct slice key_u32(char key[4], uint32_t a)
 {
@@ -184,7 +184,8 @@ static void row_put(const struct chunk_ref *ref, struct directory_row *before, s
     int64_t span = (int64_t)(((uint64_t)ref->last_ns - (uint64_t)ref->first_ns) / (uint64_t)unit);
     int64_t first_before = ref->unit == old->unit ? before->first_units : 0;
     buffer_put_varint(out, ref->series - old->series);
-    buffer_put8(out, (uint8_t)((ref->kind == CHUNK_ENTRIES) | ref->flags << 1 | ref->unit << 4));
+    buffer_put8(out, (uint8_t)((ref->kind == CHUNK_ENTRIES) | ref->flags << 1 | ref->unit << 4 |
+                               (ref->kind == CHUNK_RICH ? ROW_RICH : 0)));
     buffer_put_zigzag(out, (int64_t)ref->count - (int64_t)old->count);
     buffer_put_zigzag(out, (int64_t)((uint64_t)first - (uint64_t)first_before));
     buffer_put_zigzag(out, (int64_t)((uint64_t)span - (uint64_t)before->span_units));
@@ -203,7 +204,7 @@ static bool row_get(struct reader *r, struct directory_row *row)
     uint64_t series = ref->series + read_varint(r);
     uint8_t flags = read8(r);
     int64_t count = (int64_t)ref->count + read_zigzag(r);
-    ref->unit = flags >> 4;
+    ref->unit = flags >> 4 & 7;
     uint64_t first = (uint64_t)read_zigzag(r);
     if (ref->unit == unit_before)
         first += (uint64_t)row->first_units;
@@ -215,7 +216,7 @@ static bool row_get(struct reader *r, struct directory_row *row)
         times_size > size || column > UINT32_MAX || ref->unit >= CHUNK_UNITS)
         return false;
     ref->series = (uint32_t)series;
-    ref->kind = flags & 1 ? CHUNK_ENTRIES : CHUNK_SAMPLES;
+    ref->kind = flags & ROW_RICH ? CHUNK_RICH : flags & 1 ? CHUNK_ENTRIES : CHUNK_SAMPLES;
     ref->flags = flags >> 1 & 7;
     ref->count = (uint32_t)count;
     uint64_t unit = (uint64_t)chunk_unit_ns(ref->unit);

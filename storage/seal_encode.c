@@ -5,9 +5,14 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "storage/chunk_rich.h"
 #include "storage/partition.h"
 
-enum { ENCODED_MAX = 64 * 1024 * 1024 };
+enum {
+    ENCODED_MAX = 64 * 1024 * 1024,
+    RICH_MEMORY_MAX = 256 * 1024 * 1024,
+    RICH_AT_ONCE = 16 * 1024 * 1024 /* bytes of samples decoded before a chunk is written */
+};
 
 struct sealed_sample {
     int64_t time_ns;
@@ -17,6 +22,11 @@ struct sealed_sample {
 
 struct sealed_entry {
     struct log_entry entry;
+    uint32_t arrival;
+};
+
+struct sealed_rich {
+    struct rich_bytes sample;
     uint32_t arrival;
 };
 
@@ -30,12 +40,16 @@ struct seal_encoder {
     ARRAY(struct labels) metadata;
     ARRAY(struct label) pairs;
     ARRAY(size_t) pair_counts;
+    struct arena *arena; /* of rich samples */
+    ARRAY(struct sealed_rich) rich;
+    ARRAY(struct rich_sample) rich_samples;
 };
 
 struct seal_encoder *seal_encoder_new(void)
 {
     struct seal_encoder *encoder = xcalloc(1, sizeof(*encoder));
     buffer_init(&encoder->bytes, ENCODED_MAX);
+    encoder->arena = arena_new(RICH_MEMORY_MAX);
     return encoder;
 }
 
@@ -52,6 +66,9 @@ void seal_encoder_free(struct seal_encoder *encoder)
     array_done(&encoder->metadata);
     array_done(&encoder->pairs);
     array_done(&encoder->pair_counts);
+    array_done(&encoder->rich);
+    array_done(&encoder->rich_samples);
+    arena_free(encoder->arena);
     free(encoder);
 }
 
@@ -111,6 +128,79 @@ static bool encode_samples(struct seal_encoder *e, struct seal *seal, uint32_t s
         buffer_clear(&e->bytes);
         if (!chunk_encode_samples(e->times.items + at, e->values.items + at, count, chunk->last_lsn,
                                   flags_of(chunk), &e->bytes, err) ||
+            !seal_chunk(seal, series, buffer_slice(&e->bytes), err))
+            return false;
+        at += count;
+    }
+    return true;
+}
+
+/* ---- samples that are more than floats ----------------------------------- */
+
+static int by_rich_time(const void *a, const void *b)
+{
+    const struct sealed_rich *left = a;
+    const struct sealed_rich *right = b;
+    if (left->sample.time_ns != right->sample.time_ns)
+        return left->sample.time_ns < right->sample.time_ns ? -1 : 1;
+    return left->arrival < right->arrival ? -1 : left->arrival > right->arrival;
+}
+
+/* The samples of `day` as bytes, sorted; the last of equal times stays. */
+static void gather_rich(struct seal_encoder *e, const struct head_chunk *chunk, int32_t day)
+{
+    struct sealed_rich item;
+    uint32_t at = 0;
+    e->rich.count = 0;
+    while (head_chunk_next_rich(chunk, &at, &item.sample)) {
+        if (chunk->side && partition_day(item.sample.time_ns) != day)
+            continue;
+        item.arrival = (uint32_t)e->rich.count;
+        array_push(&e->rich, item);
+    }
+    if (!chunk->side)
+        return;
+    struct sealed_rich *items = e->rich.items;
+    size_t count = e->rich.count, kept = 0;
+    if (count > 1)
+        qsort(items, count, sizeof(*items), by_rich_time);
+    for (size_t i = 0; i < count; i++) {
+        if (i + 1 == count || items[i + 1].sample.time_ns != items[i].sample.time_ns)
+            items[kept++] = items[i];
+    }
+    e->rich.count = kept;
+}
+
+/* Decode the samples from `at` on that are written together; false: malformed or too large. */
+static bool read_rich(struct seal_encoder *e, size_t at, struct error *err)
+{
+    size_t bytes = 0;
+    arena_reset(e->arena);
+    e->rich_samples.count = 0;
+    for (size_t i = at; i < e->rich.count && e->rich_samples.count < CHUNK_RICH_MAX; i++) {
+        const struct rich_bytes *from = &e->rich.items[i].sample;
+        struct rich_sample sample = {.time_ns = from->time_ns};
+        bytes += from->bytes.size;
+        if (i > at && bytes > RICH_AT_ONCE)
+            break;
+        if (!rich_sample_read(from->bytes, e->arena, &sample, err))
+            return false;
+        array_push(&e->rich_samples, sample);
+    }
+    return true;
+}
+
+static bool encode_rich(struct seal_encoder *e, struct seal *seal, uint32_t series,
+                        const struct head_chunk *chunk, int32_t day, struct error *err)
+{
+    gather_rich(e, chunk, day);
+    for (size_t at = 0; at < e->rich.count;) {
+        if (!read_rich(e, at, err))
+            return false;
+        size_t count = chunk_rich_fit(e->rich_samples.items, e->rich_samples.count);
+        buffer_clear(&e->bytes);
+        if (!chunk_encode_rich(e->rich_samples.items, count, chunk->last_lsn, flags_of(chunk),
+                               &e->bytes, err) ||
             !seal_chunk(seal, series, buffer_slice(&e->bytes), err))
             return false;
         at += count;
@@ -250,6 +340,8 @@ static bool encode_entries(struct seal_encoder *e, struct seal *seal, uint32_t s
 bool seal_encode(struct seal_encoder *encoder, struct seal *seal, uint32_t series,
                  const struct head_chunk *chunk, int32_t day, struct error *err)
 {
-    return chunk->log ? encode_entries(encoder, seal, series, chunk, day, err)
-                      : encode_samples(encoder, seal, series, chunk, day, err);
+    if (chunk->log)
+        return encode_entries(encoder, seal, series, chunk, day, err);
+    return chunk->rich ? encode_rich(encoder, seal, series, chunk, day, err)
+                       : encode_samples(encoder, seal, series, chunk, day, err);
 }

@@ -34,6 +34,7 @@
 struct arena;
 struct clock;
 struct error;
+struct histogram;
 struct matcher;
 struct predicate;
 struct store; /* opaque: fields in store.c */
@@ -127,6 +128,16 @@ struct labels batch_labels(struct batch *batch, uint32_t series);
  */
 bool batch_sample(struct batch *batch, uint32_t series, int64_t time_ns, double value,
                   struct error *err);
+/*
+ * The same with `start_ns`, when the counter began (whole milliseconds; 0: not
+ * known), and for native histograms.  A histogram is copied.  ERR_INVALID, too,
+ * when its spans, buckets and bounds do not fit each other; what else
+ * histogram_check() asks for is the caller's to check.
+ */
+bool batch_sample_start(struct batch *batch, uint32_t series, int64_t time_ns, int64_t start_ns,
+                        double value, struct error *err);
+bool batch_histogram(struct batch *batch, uint32_t series, int64_t time_ns, int64_t start_ns,
+                     const struct histogram *histogram, struct error *err);
 bool batch_entry(struct batch *batch, uint32_t series, int64_t time_ns, struct slice line,
                  struct label *metadata, size_t metadata_count, struct error *err);
 
@@ -219,12 +230,20 @@ struct cursor_reader;
 struct cursor_reader *cursor_reader_new(struct cursor *cursor);
 void cursor_reader_free(struct cursor_reader *reader); /* NULL is fine */
 
-/* Metric samples of one series in the range, ascending; arrays valid until the reader's next call.
+/*
+ * Metric samples of one series in the range, ascending; arrays and histograms are
+ * valid until the reader's next call.  The value of a histogram is its sum (so the
+ * value of a stale marker is one, too).  The hint of a histogram is what was
+ * stored when that was RESET or GAUGE; otherwise RESET or NOT_RESET by comparison
+ * with the sample before it, UNKNOWN when that is none in the range, a
+ * float, stale, or a gauge.
  */
 struct sample_column {
     const int64_t *times_ns;
     const double *values;
     size_t count;
+    const struct histogram *const *histograms; /* NULL: floats only; NULL entries: floats */
+    const int64_t *starts_ns;                  /* NULL: none known; 0: not known */
 };
 bool cursor_read_samples(struct cursor_reader *reader, size_t series, struct sample_column *out,
                          struct error *err) MUST_CHECK;

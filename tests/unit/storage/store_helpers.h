@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/matcher.h"
 #include "storage/store.h"
 
@@ -141,6 +142,36 @@ static inline struct batch_result put_line(struct fixture *f, const char *app, i
     return commit(batch);
 }
 
+/* The hint, count, sum, start and count of each bucket. */
+static inline void dump_histogram(struct buffer *out, const struct histogram *h)
+{
+    static const char hints[] = "?RNG";
+    const struct histogram_side *sides[] = {&h->positive, &h->negative};
+    buffer_printf(out, "{%c%d c%g s%g z%g/%g", hints[h->hint], h->schema, h->count, h->sum,
+                  h->zero_count, h->zero_threshold);
+    for (size_t i = 0; i < COUNT_OF(sides); i++) {
+        buffer_append_text(out, i == 0 ? " +" : " -");
+        for (size_t k = 0; k < sides[i]->span_count; k++)
+            buffer_printf(out, "[%d:%u]", sides[i]->spans[k].offset, sides[i]->spans[k].length);
+        for (size_t k = 0; k < sides[i]->bucket_count; k++)
+            buffer_printf(out, ",%g", sides[i]->buckets[k]);
+    }
+    for (size_t i = 0; i < h->custom_count; i++)
+        buffer_printf(out, " le%g", h->custom[i]);
+    buffer_append_byte(out, '}');
+}
+
+static inline void dump_sample(struct buffer *out, const struct sample_column *column, size_t i)
+{
+    buffer_printf(out, " %lld=", (long long)((column->times_ns[i] - T0) / NS_PER_MS));
+    if (column->histograms && column->histograms[i])
+        dump_histogram(out, column->histograms[i]);
+    else
+        buffer_printf(out, "%g", column->values[i]);
+    if (column->starts_ns && column->starts_ns[i] != 0)
+        buffer_printf(out, "@%lld", (long long)((column->starts_ns[i] - T0) / NS_PER_MS));
+}
+
 /*
  * Everything that matches as text, one line per series: `labels: time=value ...` with
  * times in ms after T0, or `labels: time=line ...`.  The caller frees it.
@@ -173,8 +204,7 @@ static inline char *dump_range(struct fixture *f, enum store_kind kind,
             if (!cursor_read_samples(reader, i, &column, &err))
                 fail_msg("cursor_read_samples: %s", err.message);
             for (size_t k = 0; k < column.count; k++)
-                buffer_printf(&out, " %lld=%g", (long long)((column.times_ns[k] - T0) / NS_PER_MS),
-                              column.values[k]);
+                dump_sample(&out, &column, k);
         } else {
             struct entry_block block;
             struct entry_stream *stream = entry_stream_open(reader, i, &err);

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/memory.h"
-#include "storage/chunk.h"
+#include "storage/chunk_rich.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -149,10 +149,75 @@ static void log_chunks_of_version_1_decode_to_what_went_in(void **state)
     arena_free(arena);
 }
 
+/* Three layouts, floats at the end, a start time from the middle on. */
+static struct rich_sample *rich_make(struct arena *arena)
+{
+    static const struct histogram_span near[] = {{-3, 4}}, far[] = {{-3, 4}, {5, 2}},
+                                       one[] = {{0, 3}};
+    static const double bounds[] = {0.1, 2.5};
+    struct rich_sample *samples = arena_calloc(arena, COUNT, sizeof(*samples));
+    for (unsigned i = 0; i < COUNT; i++) {
+        samples[i] = (struct rich_sample){
+            .time_ns = INT64_C(1700000000000000000) + (int64_t)i * INT64_C(15001000000),
+            .start_ns = i < COUNT / 2 ? 0 : INT64_C(1699999000000000000),
+            .value = (double)i / 4};
+        if (i > COUNT - 20)
+            continue;
+        struct histogram *h = arena_calloc(arena, 1, sizeof(*h));
+        double *counts = arena_calloc(arena, 9, sizeof(*counts));
+        for (unsigned k = 0; k < 9; k++)
+            counts[k] = (double)(i * (k + 1)) + (k == 2 && i % 2 ? 0.5 : 0);
+        *h = (struct histogram){.schema = 4,
+                                .hint = i == 30 ? HISTOGRAM_RESET : 0,
+                                .zero_threshold = 0x1p-128,
+                                .zero_count = i,
+                                .count = 100.0 * i,
+                                .sum = samples[i].value};
+        h->integer = i % 2 == 0 && i < 40;
+        h->positive = i < 100   ? (struct histogram_side){near, 1, counts, 4}
+                      : i < 200 ? (struct histogram_side){far, 2, counts, 6}
+                                : (struct histogram_side){one, 1, counts, 3};
+        if (i >= 100 && i < 200)
+            h->negative = (struct histogram_side){one, 1, counts + 6, 3};
+        if (i >= 200)
+            h->schema = HISTOGRAM_SCHEMA_CUSTOM, h->custom = bounds, h->custom_count = 2;
+        samples[i].histogram = h;
+    }
+    return samples;
+}
+
+static void rich_chunks_of_version_1_decode_to_what_went_in(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct arena *arena = arena_new(64 << 20);
+    const struct rich_sample *in = rich_make(arena), *got;
+    size_t count;
+    struct buffer fresh, golden;
+    buffer_init(&fresh, GOLDEN_SIZE_MAX);
+    buffer_init(&golden, GOLDEN_SIZE_MAX);
+    assert_true(chunk_encode_rich(in, COUNT, 4711, 0, &fresh, &err));
+    golden_load("rich", buffer_slice(&fresh), &golden);
+    assert_true(
+        chunk_decode_rich(buffer_slice(&golden), INT64_MIN, INT64_MAX, arena, &got, &count, &err));
+    assert_int_equal(count, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        const struct histogram *a = in[i].histogram, *b = got[i].histogram;
+        assert_true(in[i].time_ns == got[i].time_ns && in[i].start_ns == got[i].start_ns);
+        assert_true(in[i].value == got[i].value && !a == !b);
+        if (a)
+            assert_true(histogram_same(a, b) && a->hint == b->hint && a->integer == b->integer);
+    }
+    buffer_done(&fresh);
+    buffer_done(&golden);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sample_chunks_of_version_1_decode_to_what_went_in),
+        cmocka_unit_test(rich_chunks_of_version_1_decode_to_what_went_in),
         cmocka_unit_test(log_chunks_of_version_1_decode_to_what_went_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,15 +36,35 @@ static int64_t random_time(int64_t now)
     }
 }
 
+/* A histogram, or a float with a start time; sometimes the same again. */
+static void random_rich(struct batch *batch, uint32_t series, int64_t time_ns)
+{
+    static const struct histogram_span spans[] = {{-2, 2}, {3, 1}};
+    double counts[] = {random_below(3), 1, random_below(2)};
+    int64_t start_ns = random_below(2) ? T0 - NS_PER_HOUR : 0;
+    struct histogram h = {.schema = (int32_t)random_below(2),
+                          .hint = (enum counter_reset_hint)random_below(4),
+                          .count = counts[0] + counts[1] + counts[2],
+                          .sum = 3,
+                          .positive = {spans, 2, counts, 3}};
+    if (random_below(3) == 0)
+        batch_sample_start(batch, series, time_ns, start_ns, random_below(3), NULL);
+    else
+        batch_histogram(batch, series, time_ns, start_ns, &h, NULL);
+}
+
 static void random_batch(struct fixture *f, int64_t now)
 {
     static const char *const lines[] = {"", "x", "yy", "a longer line"};
     enum store_kind kind = random_below(2) ? STORE_METRIC : STORE_LOG;
     struct batch *batch = new_batch(f, kind);
     uint32_t count = 1 + random_below(20);
+    bool rich = random_below(3) == 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t series = define(batch, kind == STORE_METRIC ? "m" : NULL, apps[random_below(5)]);
-        if (kind == STORE_METRIC) {
+        if (kind == STORE_METRIC && rich && random_below(3) == 0) {
+            random_rich(batch, series, random_time(now));
+        } else if (kind == STORE_METRIC) {
             batch_sample(batch, series, random_time(now), random_below(3), NULL);
         } else {
             struct label metadata[] = {{SLICE("k"), SLICE("v")}, {SLICE("b"), SLICE("1")}};
