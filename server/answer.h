@@ -37,6 +37,13 @@ void answer_result(struct buffer *out, const struct query_result *result, size_t
 bool answer_streams(struct buffer *out, const struct query_result *result, bool forward,
                     bool categorize);
 
+/* The same for /api/prom/query, which is older than version 1 of Loki's API. */
+bool answer_streams_legacy(struct buffer *out, const struct query_result *result);
+
+/* The statistics of an answer of Loki: one JSON object with all of its keys. */
+struct query_stats;
+void answer_loki_stats(struct buffer *out, const struct query_stats *stats);
+
 /* A list of texts: ["a","b"] */
 struct slice;
 void answer_texts(struct buffer *out, const struct slice *texts, size_t count);

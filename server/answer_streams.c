@@ -8,6 +8,7 @@
  * third element, which is always there.
  */
 #include "base/buffer.h"
+#include "base/duration.h"
 #include "base/json_writer.h"
 #include "base/memory.h"
 #include "base/number.h"
@@ -166,5 +167,38 @@ bool answer_streams(struct buffer *out, const struct query_result *result, bool 
     else
         append_plain(out, result);
     buffer_append_byte(out, ']');
+    return !out->failed;
+}
+
+bool answer_streams_legacy(struct buffer *out, const struct query_result *result)
+{
+    AUTO(buffer_done) struct buffer text;
+    buffer_init(&text, out->size_max);
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_write_array_begin(&w);
+    for (size_t i = 0; i < result->stream_count; i++) {
+        const struct query_stream *stream = &result->streams[i];
+        buffer_clear(&text);
+        labels_append_text(&text, stream->labels);
+        json_write_object_begin(&w);
+        json_write_key(&w, SLICE("labels"));
+        json_write_string(&w, buffer_slice(&text));
+        json_write_key(&w, SLICE("entries"));
+        json_write_array_begin(&w);
+        for (size_t j = 0; j < stream->count; j++) {
+            buffer_clear(&text);
+            buffer_append_rfc3339(&text, stream->entries[j].time_ns);
+            json_write_object_begin(&w);
+            json_write_key(&w, SLICE("ts"));
+            json_write_string(&w, buffer_slice(&text));
+            json_write_key(&w, SLICE("line"));
+            json_write_string(&w, stream->entries[j].line);
+            json_write_object_end(&w);
+        }
+        json_write_array_end(&w);
+        json_write_object_end(&w);
+    }
+    json_write_array_end(&w);
     return !out->failed;
 }

@@ -56,13 +56,25 @@ void prometheus_tsdb(struct call *call);
 /* loki_query.c */
 void loki_query(struct call *call);
 void loki_query_range(struct call *call);
+void loki_legacy_query(struct call *call);
 void loki_format_query(struct call *call);
 void loki_index_stats(struct call *call);
+
+/* loki_volume.c */
+void loki_volume(struct call *call);
+void loki_volume_range(struct call *call);
+
+/* loki_drilldown.c */
+void loki_detected_labels(struct call *call);
+void loki_drilldown_limits(struct call *call);
+void loki_config(struct call *call);
 
 /* loki_names.c */
 void loki_labels(struct call *call);
 void loki_label_values(struct call *call);
 void loki_series(struct call *call);
+void loki_legacy_labels(struct call *call);
+void loki_legacy_label_values(struct call *call);
 void loki_buildinfo(struct call *call);
 
 #endif

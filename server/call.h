@@ -23,6 +23,9 @@ struct arena;
 struct json_writer;
 struct route;
 
+/* The Loki whose API this is. */
+#define LOKI_API_VERSION "3.5.0"
+
 enum api_family { API_PLAIN, API_PROMETHEUS, API_LOKI };
 
 enum { CALL_ARENA_MAX = 64 * 1024 * 1024, STATUS_CLIENT_GONE = 499 };

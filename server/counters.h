@@ -12,7 +12,7 @@
 
 struct http_request;
 
-enum { ROUTES_MAX = 64, DURATION_BUCKETS = 10, STATUS_SLOTS = 20 };
+enum { ROUTES_MAX = 128, DURATION_BUCKETS = 10, STATUS_SLOTS = 20 };
 
 /* Why a push or a part of it was refused. */
 enum ingest_refusal {

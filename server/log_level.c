@@ -268,3 +268,15 @@ struct slice log_level_of_line(struct slice line)
     const struct spelling *known = value.size > 0 ? find_spelling(value) : NULL;
     return known ? known->level : level_in_words(line);
 }
+
+const struct slice *log_level_fields(size_t *count)
+{
+    *count = COUNT_OF(level_fields);
+    return level_fields;
+}
+
+const struct slice *log_service_labels(size_t *count)
+{
+    *count = COUNT_OF(service_labels);
+    return service_labels;
+}

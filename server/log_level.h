@@ -29,4 +29,8 @@ struct slice log_level_of_line(struct slice line);
  */
 struct slice service_name_of(const struct label *labels, size_t count);
 
+/* The names that these rules look at, in their order. */
+const struct slice *log_level_fields(size_t *count);
+const struct slice *log_service_labels(size_t *count);
+
 #endif

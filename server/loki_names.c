@@ -10,7 +10,10 @@
 
 #include "version.h"
 
-static void answer_names(struct call *call, struct slice label)
+#define DATA        "{\"status\":\"success\",\"data\":"
+#define LEGACY_DATA "{\"values\":"
+
+static void answer_names(struct call *call, struct slice label, const char *prefix)
 {
     struct error err = {0};
     struct selectors selectors = {0};
@@ -24,7 +27,7 @@ static void answer_names(struct call *call, struct slice label)
         call_fail(call, &err);
         return;
     }
-    buffer_append_text(call_body(call), "{\"status\":\"success\",\"data\":");
+    buffer_append_text(call_body(call), prefix);
     answer_texts(call_body(call), names.items, names.count);
     buffer_append_byte(call_body(call), '}');
     call_answer_json(call);
@@ -32,12 +35,23 @@ static void answer_names(struct call *call, struct slice label)
 
 void loki_labels(struct call *call)
 {
-    answer_names(call, SLICE(""));
+    answer_names(call, SLICE(""), DATA);
 }
 
 void loki_label_values(struct call *call)
 {
-    answer_names(call, call->name);
+    answer_names(call, call->name, DATA);
+}
+
+/* Under /api/prom, older than version 1 of the API. */
+void loki_legacy_labels(struct call *call)
+{
+    answer_names(call, SLICE(""), LEGACY_DATA);
+}
+
+void loki_legacy_label_values(struct call *call)
+{
+    answer_names(call, call->name, LEGACY_DATA);
 }
 
 void loki_series(struct call *call)
@@ -66,7 +80,7 @@ void loki_buildinfo(struct call *call)
 {
     buffer_append_text(
         call_body(call),
-        "{\"version\":\"3.5.0\",\"revision\":\"" ETINDE_COMMIT
+        "{\"version\":\"" LOKI_API_VERSION "\",\"revision\":\"" ETINDE_COMMIT
         "\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":\"\",\"goVersion\":\"\","
         "\"application\":\"Etinde\",\"appVersion\":\"" ETINDE_VERSION "\"}");
     call_answer_json(call);

@@ -11,11 +11,12 @@
 #include "server/parameters.h"
 #include "server/query_call.h"
 
-enum { LIMIT_PRESET = 100, STEPS_PRESET = 250 };
+enum { LIMIT_PRESET = 100 };
 
 /* What a query endpoint needs to know beside the engine's request. */
 struct loki_call {
     struct query_request request;
+    bool legacy;
     bool is_log;
     bool categorize;
 };
@@ -70,10 +71,7 @@ static bool read_query(struct call *call, struct loki_call *l, struct error *err
 
 static bool read_steps(const struct call *call, struct query_request *request, struct error *err)
 {
-    int64_t range_ns = ns_sub(request->end_ns, request->start_ns);
-    int64_t preset_ns = range_ns / (STEPS_PRESET * NS_PER_SECOND) * NS_PER_SECOND;
-    if (preset_ns < NS_PER_SECOND)
-        preset_ns = NS_PER_SECOND;
+    int64_t preset_ns = step_preset_loki(ns_sub(request->end_ns, request->start_ns));
     if (!form_duration(&call->form, "step", preset_ns, &request->step_ns, err) ||
         !form_duration(&call->form, "interval", 0, &request->interval_ns, err))
         return false;
@@ -86,43 +84,6 @@ static bool read_steps(const struct call *call, struct query_request *request, s
     return check_resolution(request->start_ns, request->end_ns, request->step_ns,
                             request->limits.points_max, "time series",
                             "Try increasing the value of the step parameter", err);
-}
-
-static void write_u64(struct json_writer *w, const char *key, uint64_t value)
-{
-    json_write_key(w, slice_from_text(key));
-    json_write_u64(w, value);
-}
-
-static void write_seconds(struct json_writer *w, const char *key, int64_t ns)
-{
-    json_write_key(w, slice_from_text(key));
-    json_write_double(w, (double)ns / 1e9, 'j', false);
-}
-
-static void append_stats(struct buffer *out, const struct query_stats *stats)
-{
-    int64_t took_ns = stats->parse_ns + stats->evaluate_ns;
-    double seconds = took_ns > 0 ? (double)took_ns / 1e9 : 1e-9;
-    struct json_writer w;
-    json_writer_init(&w, out);
-    json_write_object_begin(&w);
-    json_write_key(&w, SLICE("summary"));
-    json_write_object_begin(&w);
-    write_u64(&w, "bytesProcessedPerSecond", (uint64_t)((double)stats->line_bytes / seconds));
-    write_u64(&w, "linesProcessedPerSecond", (uint64_t)((double)stats->lines / seconds));
-    write_u64(&w, "totalBytesProcessed", stats->line_bytes);
-    write_u64(&w, "totalLinesProcessed", stats->lines);
-    write_seconds(&w, "execTime", took_ns);
-    write_seconds(&w, "queueTime", stats->queue_ns);
-    write_u64(&w, "subqueries", 0);
-    write_u64(&w, "totalEntriesReturned", stats->entries_returned);
-    write_u64(&w, "splits", 0);
-    write_u64(&w, "shards", 0);
-    write_u64(&w, "totalPostFilterLines", stats->lines_after_filter);
-    write_u64(&w, "totalStructuredMetadataBytesProcessed", 0);
-    json_write_object_end(&w);
-    json_write_object_end(&w);
 }
 
 static void append_warnings(struct buffer *out, const struct query_result *result)
@@ -149,10 +110,33 @@ static void answer_query(struct call *call, const struct loki_call *l,
     else
         answer_result(out, result, SIZE_MAX, ANSWER_LOKI);
     buffer_append_text(out, ",\"stats\":");
-    append_stats(out, &result->stats);
+    answer_loki_stats(out, &result->stats);
     buffer_append_byte(out, '}');
     append_warnings(out, result);
     buffer_append_byte(out, '}');
+    call_answer_json(call);
+}
+
+/* The shape before version 1 of the API: labels as text, times as RFC 3339, streams only. */
+static void answer_legacy(struct call *call, const struct query_result *result)
+{
+    struct buffer *out = call_body(call);
+    if (result->type != RESULT_STREAMS) {
+        call_fail_text(call, ERR_INVALID,
+                       "legacy endpoints only support streams result type, current type is %s",
+                       answer_type_name(result));
+        return;
+    }
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_write_object_begin(&w);
+    json_write_key(&w, SLICE("streams"));
+    json_write_value_begin(&w);
+    answer_streams_legacy(out, result);
+    json_write_key(&w, SLICE("stats"));
+    json_write_value_begin(&w);
+    answer_loki_stats(out, &result->stats);
+    json_write_object_end(&w);
     call_answer_json(call);
 }
 
@@ -164,7 +148,10 @@ static void run_and_answer(struct call *call, struct loki_call *l)
         call_fail(call, &err);
         return;
     }
-    answer_query(call, l, result);
+    if (l->legacy)
+        answer_legacy(call, result);
+    else
+        answer_query(call, l, result);
     query_result_free(result);
 }
 
@@ -189,10 +176,10 @@ void loki_query(struct call *call)
     run_and_answer(call, &l);
 }
 
-void loki_query_range(struct call *call)
+static void run_range(struct call *call, bool legacy)
 {
     struct error err = {0};
-    struct loki_call l = {0};
+    struct loki_call l = {.legacy = legacy};
     int64_t range_ns[2] = {0};
     bool ok = read_query(call, &l, &err) && read_limit(call, &l.request, &err) &&
               read_direction(call, &l.request, &err) &&
@@ -208,6 +195,16 @@ void loki_query_range(struct call *call)
         return;
     }
     run_and_answer(call, &l);
+}
+
+void loki_query_range(struct call *call)
+{
+    run_range(call, false);
+}
+
+void loki_legacy_query(struct call *call)
+{
+    run_range(call, true);
 }
 
 void loki_format_query(struct call *call)

@@ -15,6 +15,8 @@
 #include <math.h>
 #include <stdio.h>
 
+enum { STEPS_PRESET = 250 };
+
 /* Prometheus' names for "since ever" and "for ever". */
 #define TIME_MIN_TEXT "-292273086-05-16T16:47:06Z"
 #define TIME_MAX_TEXT "+292277025-08-18T07:12:54.999999999Z"
@@ -192,4 +194,10 @@ bool check_resolution(int64_t start_ns, int64_t end_ns, int64_t step_ns, uint64_
     group_digits(shown, points_max);
     return error_set(err, ERR_INVALID, "exceeded maximum resolution of %s points per %s. %s", shown,
                      what, advice);
+}
+
+int64_t step_preset_loki(int64_t range_ns)
+{
+    int64_t step_ns = range_ns / (STEPS_PRESET * NS_PER_SECOND) * NS_PER_SECOND;
+    return step_ns < NS_PER_SECOND ? NS_PER_SECOND : step_ns;
 }

@@ -51,4 +51,7 @@ bool check_resolution(int64_t start_ns, int64_t end_ns, int64_t step_ns, uint64_
 bool form_range_loki(const struct form *form, int64_t now_ns, int64_t range_ns[2],
                      struct error *err) MUST_CHECK;
 
+/* The step of a range query that names none: 250 steps, whole seconds, at least one. */
+int64_t step_preset_loki(int64_t range_ns);
+
 #endif

@@ -251,6 +251,108 @@ def loki_names(etinde, t):
                      and "page not found" in answer.text, repr(answer))
 
 
+def full_stats(etinde, t):
+    answer = etinde.get("/loki/api/v1/query_range", {
+        "query": '{app="web"}', "start": str(t - 10**9), "end": str(t + 10**9)}, LOKI)
+    stats = success("statistics", answer).get("stats", {})
+    report.equal("parts of the statistics", list(stats),
+                 ["summary", "querier", "ingester", "cache", "index"])
+    report.equal("lines of the summary", stats["summary"]["totalLinesProcessed"], 3)
+    for place in ("querier", "ingester"):
+        report.check(f"chunks of the {place}",
+                     isinstance(stats[place]["store"]["chunk"]["decompressedLines"], int))
+    report.equal("kinds of caches", list(stats["cache"]),
+                 ["chunk", "index", "result", "statsResult", "volumeResult", "seriesResult",
+                  "labelResult", "instantMetricResult"])
+    for cache in stats["cache"].values():
+        report.check("a cache has numbers", all(isinstance(v, int) for v in cache.values()))
+
+
+def bytes_of_lines():
+    return len('{"level":"info","msg":"one"}') + len('{"level":"error","msg":"two"}') + \
+        len("level=warn no json")
+
+
+def logs_drilldown(etinde, t):
+    span = {"start": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(t / 1e9 - 600)),
+            "end": time.strftime("%Y-%m-%dT%H:%M:%S.999Z", time.gmtime(t / 1e9 + 2))}
+    answer = etinde.get("/loki/api/v1/drilldown-limits", headers=LOKI)
+    report.equal("drilldown-limits: 200", answer.status, 200)
+    report.equal("drilldown-limits: keys", list(answer.json),
+                 ["limits", "pattern_ingester_enabled", "version"])
+    limits = answer.json["limits"]
+    report.check("limits by Loki's names", limits["volume_enabled"] is True
+                 and limits["discover_log_levels"] is True
+                 and limits["discover_service_name"][0] == "service"
+                 and "level" in limits["log_level_fields"]
+                 and limits["max_entries_limit_per_query"] == 5000
+                 and isinstance(limits["retention_period"], str), repr(limits))
+    data = success("the landing page", etinde.get("/loki/api/v1/index/volume", {
+        **span, "query": '{service_name=~".+"}', "limit": "5000"}, LOKI))
+    key_order("the landing page", data, "resultType", "result", "stats")
+    report.equal("volume: a vector", data.get("resultType"), "vector")
+    result = data.get("result", [])
+    report.equal("volume: by service", [(r["metric"], r["value"][1]) for r in result],
+                 [({"service_name": "web"}, str(bytes_of_lines())),
+                  ({"service_name": "db"}, "5")])
+    key_order("volume", result[0], "metric", "value")
+    ask = {**span, "query": "{}", "aggregateBy": "labels", "targetLabels": "env"}
+    data = success("volume by labels", etinde.get("/loki/api/v1/index/volume", ask, LOKI))
+    report.equal("volume by labels", [(r["metric"], r["value"][1]) for r in data["result"]],
+                 [({"env": ""}, str(bytes_of_lines()))])
+    data = success("all labels", etinde.get("/loki/api/v1/index/volume", {
+        **span, "query": "{}", "aggregateBy": "labels"}, LOKI))
+    report.equal("all labels", [list(r["metric"])[0] for r in data["result"]],
+                 ["app", "service_name", "env", "shard"])
+    data = success("a limit", etinde.get("/loki/api/v1/index/volume", {
+        **span, "query": '{app=~".+"}', "limit": "1"}, LOKI))
+    report.equal("a limit keeps the largest", [r["metric"] for r in data["result"]],
+                 [{"app": "web"}])
+    answer = etinde.get("/loki/api/v1/index/volume", {**ask, "aggregateBy": "x"}, LOKI)
+    report.equal("a wrong aggregation", answer.status, 400)
+    data = success("volume_range", etinde.get("/loki/api/v1/index/volume_range", {
+        **span, "query": '{service_name=~".+"}', "targetLabels": "app,env", "step": "60s"}, LOKI))
+    report.equal("volume_range: a matrix", data.get("resultType"), "matrix")
+    report.equal("volume_range: series with all target labels",
+                 [r["metric"] for r in data["result"]], [{"app": "web", "env": "prod"}])
+    key_order("volume_range", data["result"][0], "metric", "values")
+    report.equal("volume_range: all bytes", sum(int(v[1]) for v in data["result"][0]["values"]),
+                 bytes_of_lines())
+    for query in ("", '{app="web"}'):
+        answer = etinde.get("/loki/api/v1/detected_labels", {**span, "query": query}, LOKI)
+        report.equal("detected_labels: 200", answer.status, 200)
+        report.equal("detected_labels: bare", list(answer.json), ["detectedLabels"])
+        labels = answer.json["detectedLabels"]
+        report.equal("detected_labels: keys", list(labels[0]), ["label", "cardinality"])
+        report.equal("detected_labels: ids are left out",
+                     {e["label"]: e["cardinality"] for e in labels},
+                     {"app": 1, "env": 1, "service_name": 1} if query else
+                     {"app": 2, "env": 1, "service_name": 2})
+    answer = etinde.get("/config")
+    report.check("/config is YAML", answer.status == 200 and "retention" in answer.text,
+                 repr(answer))
+
+
+def loki_before_version_1(etinde, t):
+    span = {"start": str(t - 10**9), "end": str(t + 10**9)}
+    answer = etinde.get("/api/prom/query", {**span, "query": '{app="web"} |= "one"'}, LOKI)
+    report.equal("/api/prom/query: 200", answer.status, 200)
+    report.equal("/api/prom/query: keys", list(answer.json), ["streams", "stats"])
+    stream = answer.json["streams"][0]
+    report.equal("/api/prom/query: a stream", list(stream), ["labels", "entries"])
+    report.check("/api/prom/query: labels as text", 'app="web"' in stream["labels"])
+    report.equal("/api/prom/query: an entry", list(stream["entries"][0]), ["ts", "line"])
+    answer = etinde.get("/api/prom/query", {**span, "query": 'count_over_time({app="web"}[1m])'})
+    report.equal("/api/prom/query: streams only", answer.status, 400)
+    report.equal("/api/prom/label", etinde.get("/api/prom/label", span).json,
+                 {"values": ["app", "env", "service_name"]})
+    report.equal("/api/prom/label/env/values", etinde.get("/api/prom/label/env/values", span).json,
+                 {"values": ["prod"]})
+    series = success("/api/prom/series", etinde.get("/api/prom/series", {
+        **span, "match": '{app="web"}'}))
+    report.equal("/api/prom/series", len(series), 1)
+
+
 def times_of_all_kinds(etinde, t):
     seconds = t / 1e9
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds - 5))
@@ -283,12 +385,19 @@ def main():
         report.equal("lines are taken", answer.status, 204)
         for part, when in [(prometheus_queries, t), (prometheus_names, t), (metrics_drilldown, t),
                            (loki_streams, ns), (loki_metric_queries, ns), (loki_names, ns),
-                           (times_of_all_kinds, ns)]:
+                           (times_of_all_kinds, ns), (full_stats, ns),
+                           (loki_before_version_1, ns)]:
             try:
                 part(etinde, when)
             except Exception as error:
                 report.check(f"{part.__name__} ran to its end", False,
                              f"{type(error).__name__}: {error}")
+        answer = etinde.push([({"app": "db", "shard": "17"}, [(ns + 3, "hello")])])
+        report.equal("another stream is taken", answer.status, 204)
+        try:
+            logs_drilldown(etinde, ns)
+        except Exception as error:
+            report.check("logs_drilldown ran to its end", False, f"{type(error).__name__}: {error}")
         prometheus_save_and_test(etinde)
         loki_save_and_test(etinde)
         report.equal("a clean end", etinde.stop(), 0)
