@@ -32,6 +32,7 @@
 struct annotations;
 struct error;
 struct store;
+struct store_view;
 
 enum { BATCH_SERIES = 1024, BATCH_CELLS = 1 << 15, CHECK_SAMPLES = 1024 };
 
@@ -77,6 +78,8 @@ struct sink {
 
 struct evaluation {
     struct store *store;
+    struct store_view
+        *view; /* for all selectors; NULL: there is one, which sees one moment anyway */
     const struct query_request *request; /* limits are filled in with their defaults */
     const struct dialect *dialect;
     struct slice text;

@@ -1,21 +1,26 @@
 /*
  * plan.c - what must be known before a tree runs: duration expressions become
- * numbers, and nodes that do not depend on the step are marked.
+ * numbers, nodes that do not depend on the step are marked, and the moment at which
+ * several selectors look is taken.
  *
  * A selector or subquery is invariant when it has @; a function when all its
  * arguments are and it does not look at the evaluation time itself.  timestamp()
  * over a selector with @ is invariant, too: it gives the sample's own time.
  */
+#include "base/array.h"
 #include "base/error.h"
 #include "query/eval_internal.h"
 #include "query/function.h"
 #include "query/parse_internal.h"
+#include "storage/store.h"
 
 #include <math.h>
 
 struct plan {
     struct evaluation *ev;
     double step_seconds, range_seconds;
+    enum leaf_kind leaf; /* of the first selector; a view is of one kind */
+    ARRAY(struct view_selector) selectors;
 };
 
 static double plan_number(const struct plan *plan, const struct node *node)
@@ -67,7 +72,7 @@ static bool plan_shift(const struct plan *plan, struct time_shift *shift, struct
     return plan_duration(plan, shift->offset_expression, false, &shift->offset_ns, err);
 }
 
-static bool plan_node(const struct plan *plan, struct node *node, struct error *err);
+static bool plan_node(struct plan *plan, struct node *node, struct error *err);
 
 static bool is_timestamp(const struct node *node)
 {
@@ -77,7 +82,7 @@ static bool is_timestamp(const struct node *node)
            slice_equal(node->call.function->name, SLICE("timestamp"));
 }
 
-static bool plan_call(const struct plan *plan, struct node *node, struct error *err)
+static bool plan_call(struct plan *plan, struct node *node, struct error *err)
 {
     bool invariant = true;
     for (size_t i = 0; i < node->call.count; i++) {
@@ -89,7 +94,16 @@ static bool plan_call(const struct plan *plan, struct node *node, struct error *
     return true;
 }
 
-static bool plan_node(const struct plan *plan, struct node *node, struct error *err)
+static void note_selector(struct plan *plan, const struct selector *selector)
+{
+    if (plan->selectors.count == 0)
+        plan->leaf = selector->leaf;
+    struct view_selector want = {selector->matchers, selector->matcher_count};
+    if (plan->leaf == selector->leaf)
+        array_push(&plan->selectors, want);
+}
+
+static bool plan_node(struct plan *plan, struct node *node, struct error *err)
 {
     switch (node->kind) {
     case NODE_NUMBER:
@@ -108,6 +122,7 @@ static bool plan_node(const struct plan *plan, struct node *node, struct error *
         return true;
     case NODE_SELECTOR:
         node->invariant = node->selector.shift.at != AT_NONE;
+        note_selector(plan, &node->selector);
         return plan_shift(plan, &node->selector.shift, err) &&
                plan_duration(plan, node->selector.range_expression, true, &node->selector.range_ns,
                              err);
@@ -137,6 +152,19 @@ static bool plan_node(const struct plan *plan, struct node *node, struct error *
     return error_set(err, ERR_INTERNAL, "unknown node");
 }
 
+/* Several selectors look at the same moment, or max(x) - min(x) could be less than 0. */
+static bool open_view(const struct plan *plan, struct error *err)
+{
+    struct evaluation *ev = plan->ev;
+    const struct query_request *r = ev->request;
+    if (plan->selectors.count < 2)
+        return true;
+    ev->view = store_view_open(
+        ev->store, r->tenant, plan->leaf == LEAF_LOG ? STORE_LOG : STORE_METRIC,
+        plan->selectors.items, plan->selectors.count, r->limits.memory_max, r->cancel, err);
+    return ev->view != NULL;
+}
+
 bool query_prepare(struct ast *ast, struct evaluation *ev, struct error *err)
 {
     const struct query_request *r = ev->request;
@@ -145,5 +173,7 @@ bool query_prepare(struct ast *ast, struct evaluation *ev, struct error *err)
         .step_seconds = r->instant ? 0 : (double)r->step_ns / 1e9,
         .range_seconds = (double)(r->end_ns / NS_IN_MS - r->start_ns / NS_IN_MS) / 1000.0,
     };
-    return plan_node(&plan, ast_root(ast), err);
+    bool ok = plan_node(&plan, ast_root(ast), err) && open_view(&plan, err);
+    array_done(&plan.selectors);
+    return ok;
 }

@@ -18,6 +18,7 @@
 #include "query/log_query.h"
 #include "query/logql_format.h"
 #include "query/parse.h"
+#include "storage/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -292,6 +293,7 @@ struct query_result *query_run(struct store *store, const struct query_request *
         take_annotations(result, annotations);
     ok = ok && arena_check(result->arena, "the result", err);
     free(annotations);
+    store_view_close(ev.view);
     if (!ok) {
         query_result_free(result);
         return NULL;

@@ -2,71 +2,19 @@
  * cursor.c - selecting series in head and partitions (see cursor_internal.h for
  * why the two together are consistent).
  *
- * Order: plan on the head's index (locked), run matchers (not locked), copy the
- * head's data (locked), then list each day's partition.  Series of the same
- * labels become one; all are sorted by labels.
+ * Order: the view of the head, its series' labels, then list each day's partition.  Series of the
+ * same labels become one; all are sorted by labels.
  */
 #include "storage/cursor_internal.h"
 
 #include "base/table.h"
 #include "storage/postings.h"
 
+enum { LABELS_STEP = 512 };
+
+struct size_list ARRAY_BODY(size_t);
+
 /* ---- the head ---------------------------------------------------------- */
-
-static bool overlaps(const struct cursor *cursor, int64_t first_ns, int64_t last_ns)
-{
-    return last_ns >= cursor->request.start_ns && first_ns <= cursor->request.end_ns;
-}
-
-static void snapshot_pieces(struct cursor *cursor, const struct head_chunk *chunk, bool frozen)
-{
-    for (struct log_piece *piece = chunk->pieces; piece; piece = piece->next) {
-        if (!overlaps(cursor, piece->first_ns, piece->last_ns))
-            continue;
-        bool grows = !frozen && piece->next == NULL;
-        struct snapshot snapshot = {.piece = grows ? log_piece_copy(piece) : log_piece_ref(piece),
-                                    .lsn = chunk->last_lsn,
-                                    .side = chunk->side};
-        if (grows)
-            cursor->snapshot_bytes += piece->size;
-        array_push(&cursor->snapshots, snapshot);
-    }
-}
-
-static void snapshot_chunk(struct cursor *cursor, struct head_chunk *chunk, bool frozen)
-{
-    if (chunk == NULL || !overlaps(cursor, chunk->first_ns, chunk->last_ns))
-        return;
-    if (chunk->log) {
-        snapshot_pieces(cursor, chunk, frozen);
-        return;
-    }
-    struct snapshot snapshot = {
-        .chunk = head_chunk_snapshot(chunk, frozen), .lsn = chunk->last_lsn, .side = chunk->side};
-    if (!frozen)
-        cursor->snapshot_bytes += chunk->size + sizeof(*chunk);
-    array_push(&cursor->snapshots, snapshot);
-}
-
-/* Copy what the series has in the range; false: nothing.  Needs the head's lock. */
-static bool snapshot_series(struct cursor *cursor, const struct head *head,
-                            const struct series *series)
-{
-    struct cursor_series found = {.snapshot_first = cursor->snapshots.count,
-                                  .range_first = UINT32_MAX};
-    for (struct head_chunk *chunk = series->frozen; chunk; chunk = chunk->next)
-        snapshot_chunk(cursor, chunk, true);
-    snapshot_chunk(cursor, series->open, false);
-    snapshot_chunk(cursor, series->side, false);
-    found.snapshot_count = cursor->snapshots.count - found.snapshot_first;
-    if (found.snapshot_count == 0)
-        return false;
-    struct label *items = arena_calloc(cursor->arena, series->pair_count, sizeof(*items));
-    if (items)
-        found.labels = head_labels(head, series, items);
-    array_push(&cursor->series, found);
-    return true;
-}
 
 static bool check_limits(const struct cursor *cursor, struct error *err)
 {
@@ -81,32 +29,83 @@ static bool check_limits(const struct cursor *cursor, struct error *err)
     return cursor_goes_on(cursor, err);
 }
 
-static bool select_head(struct cursor *cursor, struct head *head, struct error *err)
+/* What the series has in the range; false: nothing. */
+static bool add_snapshots(struct cursor *cursor, const struct selection *selection,
+                          const struct selected_series *series)
 {
     const struct cursor_request *request = &cursor->request;
-    struct id_list ids = {0};
-    pthread_mutex_lock(&head->lock);
-    struct postings_plan *plan = postings_plan_new(
-        &head->postings, request->matchers, request->matcher_count, (uint32_t)head->series.count);
-    pthread_mutex_unlock(&head->lock);
-    bool ok = postings_decide(plan, err);
-    if (ok) {
-        pthread_mutex_lock(&head->lock);
-        if (head->applied_lsn > cursor->view_lsn)
-            cursor->view_lsn = head->applied_lsn;
-        postings_select(&head->postings, plan, &ids);
-        for (size_t i = 0; ok && i < ids.count; i++) {
-            const struct series *series = head->series.items[ids.items[i]];
-            if (series)
-                snapshot_series(cursor, head, series);
-            if (i % CANCEL_STEP == CANCEL_STEP - 1)
-                ok = check_limits(cursor, err);
-        }
-        pthread_mutex_unlock(&head->lock);
+    struct cursor_series found = {.snapshot_first = cursor->snapshots.count,
+                                  .range_first = UINT32_MAX};
+    for (size_t i = series->first; i < series->first + series->count; i++) {
+        const struct snapshot *snapshot = &selection->snapshots.items[i];
+        if (snapshot->last_ns < request->start_ns || snapshot->first_ns > request->end_ns)
+            continue;
+        if (snapshot->open)
+            cursor->snapshot_bytes += snapshot->size;
+        array_push(&cursor->snapshots, *snapshot);
     }
-    postings_plan_free(plan);
-    array_done(&ids);
-    return ok && check_limits(cursor, err);
+    found.snapshot_count = cursor->snapshots.count - found.snapshot_first;
+    if (found.snapshot_count == 0)
+        return false;
+    array_push(&cursor->series, found);
+    return true;
+}
+
+/* Labels of the series from `first` on.  Texts stay where they are; numbers move: locked. */
+static void add_labels(struct cursor *cursor, const struct selection *selection,
+                       const struct size_list *chosen, size_t first)
+{
+    struct head *head = cursor->view->head;
+    pthread_mutex_lock(&head->lock);
+    for (size_t i = first; i < chosen->count; i++) {
+        const struct selected_series *series = &selection->series.items[chosen->items[i]];
+        const uint32_t *pairs = selection->pairs.items + series->pair_first;
+        struct label *items = arena_calloc(cursor->arena, series->pair_count, sizeof(*items));
+        for (size_t k = 0; items && k < series->pair_count; k++)
+            items[k] = postings_label(&head->postings, pairs[k]);
+        cursor->series.items[i].labels = (struct labels){items, items ? series->pair_count : 0};
+    }
+    pthread_mutex_unlock(&head->lock);
+}
+
+static bool select_head(struct cursor *cursor, struct error *err)
+{
+    const struct cursor_request *request = &cursor->request;
+    const struct selection *selection =
+        view_find(cursor->view, request->matchers, request->matcher_count);
+    struct size_list chosen = {0};
+    size_t labelled = 0;
+    bool ok = true;
+    for (size_t i = 0; ok && i < selection->series.count; i++) {
+        if (add_snapshots(cursor, selection, &selection->series.items[i]))
+            array_push(&chosen, i);
+        if (chosen.count - labelled == LABELS_STEP || i + 1 == selection->series.count) {
+            add_labels(cursor, selection, &chosen, labelled);
+            labelled = chosen.count;
+            ok = check_limits(cursor, err);
+        }
+    }
+    array_done(&chosen);
+    return ok;
+}
+
+static bool open_view(struct cursor *cursor, struct error *err)
+{
+    const struct cursor_request *request = &cursor->request;
+    cursor->view = request->view;
+    if (cursor->view && view_find(cursor->view, request->matchers, request->matcher_count))
+        return true;
+    struct view_selector selector = {request->matchers, request->matcher_count};
+    struct view_request own = {.tenant = request->tenant,
+                               .kind = request->kind,
+                               .selectors = &selector,
+                               .count = 1,
+                               .start_ns = request->start_ns,
+                               .end_ns = request->end_ns,
+                               .memory_max = cursor->memory_max,
+                               .cancel = request->cancel};
+    cursor->view = cursor->own_view = view_take(cursor->store, &own, err);
+    return cursor->view != NULL;
 }
 
 /* ---- partitions -------------------------------------------------------- */
@@ -150,7 +149,7 @@ static void keep_visible(const struct cursor *cursor, struct chunk_refs *refs,
     size_t kept = 0;
     numbers->count = 0;
     for (size_t i = 0; i < refs->count; i++) {
-        if (refs->items[i].lsn_max > cursor->view_lsn)
+        if (refs->items[i].lsn_max > cursor->view->lsn)
             continue;
         refs->items[kept++] = refs->items[i];
         uint32_t series = refs->items[i].series;
@@ -245,10 +244,9 @@ struct cursor *cursor_open(struct store *store, const struct cursor_request *req
     cursor->request = *request;
     cursor->memory_max = request->memory_max ? request->memory_max : CURSOR_MEMORY_DEFAULT;
     cursor->arena = arena_new(cursor->memory_max);
-    cursor->view_lsn = store->start_lsn;
-    struct head *head = store_head(store, request->tenant, request->kind);
-    bool ok = request->start_ns > request->end_ns ||
-              ((head == NULL || select_head(cursor, head, err)) && select_partitions(cursor, err));
+    bool ok =
+        request->start_ns > request->end_ns ||
+        (open_view(cursor, err) && select_head(cursor, err) && select_partitions(cursor, err));
     if (!ok) {
         cursor_close(cursor);
         return NULL;
@@ -263,10 +261,7 @@ void cursor_close(struct cursor *cursor)
 {
     if (cursor == NULL)
         return;
-    for (size_t i = 0; i < cursor->snapshots.count; i++) {
-        head_chunk_unref(cursor->snapshots.items[i].chunk);
-        log_piece_unref(cursor->snapshots.items[i].piece);
-    }
+    store_view_close(cursor->own_view);
     for (size_t i = 0; i < cursor->parts.count; i++) {
         partition_release(cursor->parts.items[i].partition);
         array_done(&cursor->parts.items[i].refs);

@@ -20,7 +20,8 @@ struct log_source {
     uint64_t lsn;
     bool side;
     bool clean;                    /* touches no other source: nothing can come twice */
-    const struct log_piece *piece; /* or the sealed chunk: */
+    const struct log_piece *piece; /* `size` bytes of it; or the sealed chunk: */
+    uint32_t count, size;
     uint32_t part;
     size_t ref;
     /* once decoded: */
@@ -68,11 +69,13 @@ static void collect_snapshots(struct entry_stream *stream, const struct cursor_s
     const struct cursor *cursor = stream->cursor;
     for (size_t i = 0; i < series->snapshot_count; i++) {
         const struct snapshot *s = &cursor->snapshots.items[series->snapshot_first + i];
-        struct log_source source = {.first_ns = s->piece->first_ns,
-                                    .last_ns = s->piece->last_ns,
+        struct log_source source = {.first_ns = s->first_ns,
+                                    .last_ns = s->last_ns,
                                     .lsn = s->lsn,
                                     .side = s->side,
                                     .piece = s->piece,
+                                    .count = s->count,
+                                    .size = s->size,
                                     .ref = i};
         array_push(&stream->sources, source);
     }
@@ -191,8 +194,8 @@ static int by_entry_time(const void *a, const void *b)
 
 static bool decode_piece(struct log_source *source, struct error *err)
 {
-    const struct log_piece *piece = source->piece;
-    size_t count = piece->count;
+    struct slice bytes = slice_of(source->piece->data, source->size);
+    size_t count = source->count;
     struct arena *arena = source->arena;
     struct log_entry *list = arena_calloc(arena, count, sizeof(*list));
     int64_t *times = arena_calloc(arena, count, sizeof(*times));
@@ -203,7 +206,7 @@ static bool decode_piece(struct log_source *source, struct error *err)
         return false;
     uint32_t offset = 0;
     for (size_t i = 0; i < count; i++)
-        log_piece_next(piece, &offset, &list[i]);
+        log_entry_next(bytes, &offset, &list[i]);
     if (source->side)
         qsort(list, count, sizeof(*list), by_entry_time);
     for (size_t i = 0; i < count; i++) {

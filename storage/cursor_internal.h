@@ -1,10 +1,10 @@
 /*
  * cursor_internal.h - what a cursor holds: a view of one moment.
  *
- * The moment is when the head was copied, under its lock: LSN `view_lsn`.  Head
- * chunks are copies or counted references.  Partitions are listed after that,
+ * The moment is when the view was taken, under the head's lock: LSN `view->lsn`
+ * (see view.h).  Partitions are listed after that,
  * and the sealer lets go of a head chunk only after its transaction; so nothing
- * is missing.  Sealed chunks with a higher LSN than `view_lsn` were in the
+ * is missing.  Sealed chunks with a higher LSN than that were in the
  * head at that moment and are left out; what is in both is found equal and
  * given once.  So a cursor sees whole batches only.
  */
@@ -18,15 +18,9 @@
 #include "storage/chunk_rich.h"
 #include "storage/partition.h"
 #include "storage/store_internal.h"
+#include "storage/view.h"
 
 enum { CURSOR_MEMORY_DEFAULT = 256 * 1024 * 1024, CANCEL_STEP = 1024 };
-
-struct snapshot {
-    struct head_chunk *chunk; /* metrics */
-    struct log_piece *piece;  /* logs */
-    uint64_t lsn;
-    bool side;
-};
 
 /* A series' chunks in one partition. */
 struct part_range {
@@ -52,8 +46,9 @@ struct cursor {
     size_t memory_max;
     size_t snapshot_bytes;
     struct arena *arena; /* labels */
-    uint64_t view_lsn;
-    ARRAY(struct snapshot) snapshots;
+    const struct store_view *view;
+    struct store_view *own_view;      /* when the request had none */
+    ARRAY(struct snapshot) snapshots; /* held by the view */
     ARRAY(struct part) parts;
     ARRAY(struct part_range) ranges;
     ARRAY(struct cursor_series) series;
@@ -63,10 +58,10 @@ struct cursor {
 struct sample_source {
     int64_t first_ns, last_ns;
     uint64_t lsn;
-    uint32_t count;
+    uint32_t count, size;
     bool side, rich;
-    const struct head_chunk *chunk; /* or the sealed one: */
-    size_t sealed;                  /* its number in reader->chunks */
+    const struct head_chunk *held; /* of the head, `size` bytes of it; or the sealed one: */
+    size_t sealed;                 /* its number in reader->chunks */
 };
 struct ranked_sample; /* cursor_samples.c */
 struct rich_ranked;   /* cursor_rich.c */

@@ -51,12 +51,12 @@ static bool add_plain(struct cursor_reader *reader, const struct sample_source *
     return true;
 }
 
-static bool add_head(struct cursor_reader *reader, const struct head_chunk *chunk, uint64_t rank,
-                     struct error *err)
+static bool add_head(struct cursor_reader *reader, const struct sample_source *source,
+                     uint64_t rank, struct error *err)
 {
     const struct cursor_request *request = &reader->cursor->request;
     struct rich_bytes bytes;
-    for (uint32_t at = 0; head_chunk_next_rich(chunk, &at, &bytes); rank++) {
+    for (uint32_t at = 0; head_chunk_next_rich(source->held, source->size, &at, &bytes); rank++) {
         struct rich_sample sample = {.time_ns = bytes.time_ns};
         if (bytes.time_ns < request->start_ns || bytes.time_ns > request->end_ns)
             continue;
@@ -173,8 +173,8 @@ bool cursor_read_rich(struct cursor_reader *reader, struct sample_column *out, s
         const struct sample_source *source = &reader->sources.items[i];
         uint64_t rank = (uint64_t)i << 32;
         bool ok = !source->rich ? add_plain(reader, source, rank, err)
-                  : source->chunk
-                      ? add_head(reader, source->chunk, rank, err)
+                  : source->held
+                      ? add_head(reader, source, rank, err)
                       : add_sealed(reader, reader->chunks.items[source->sealed], rank, err);
         if (!ok)
             return false;

@@ -111,13 +111,14 @@ static void collect(struct cursor_reader *reader, const struct cursor_series *se
     reader->sources.count = 0;
     for (size_t i = 0; i < series->snapshot_count; i++) {
         const struct snapshot *s = &cursor->snapshots.items[series->snapshot_first + i];
-        struct sample_source source = {.first_ns = s->chunk->first_ns,
-                                       .last_ns = s->chunk->last_ns,
+        struct sample_source source = {.first_ns = s->first_ns,
+                                       .last_ns = s->last_ns,
                                        .lsn = s->lsn,
-                                       .count = s->chunk->count,
+                                       .count = s->count,
                                        .side = s->side,
-                                       .rich = s->chunk->rich,
-                                       .chunk = s->chunk};
+                                       .rich = s->held->rich,
+                                       .size = s->size,
+                                       .held = s->held};
         array_push(&reader->sources, source);
     }
     for (uint32_t r = series->range_first; r != UINT32_MAX; r = cursor->ranges.items[r].next) {
@@ -141,7 +142,7 @@ static bool is_disjoint(const struct cursor_reader *reader)
 {
     for (size_t i = 0; i < reader->sources.count; i++) {
         const struct sample_source *source = &reader->sources.items[i];
-        if (source->side && source->chunk)
+        if (source->side && source->held)
             return false;
         if (i > 0 && source->first_ns <= reader->sources.items[i - 1].last_ns)
             return false;
@@ -166,12 +167,12 @@ bool cursor_decode_plain(struct cursor_reader *reader, const struct sample_sourc
     int64_t *times = reader->times.items + at;
     double *values = reader->values.items + at;
     size_t count = source->count;
-    if (source->chunk == NULL) {
+    if (source->held == NULL) {
         if (!chunk_decode_samples(reader->chunks.items[source->sealed], request->start_ns,
                                   request->end_ns, times, values, &count, err))
             return false;
     } else {
-        head_chunk_decode(source->chunk, times, (uint64_t *)values);
+        head_chunk_decode(source->held, source->count, times, (uint64_t *)values);
         if (!source->side) {
             size_t skip = 0;
             while (skip < count && times[skip] < request->start_ns)

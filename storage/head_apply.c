@@ -77,7 +77,7 @@ struct head_sample {
 static bool rich_has_sample(const struct head_chunk *chunk, int64_t time_ns, uint64_t bits)
 {
     struct rich_bytes sample;
-    for (uint32_t at = 0; head_chunk_next_rich(chunk, &at, &sample);)
+    for (uint32_t at = 0; head_chunk_next_rich(chunk, chunk->size, &at, &sample);)
         if (sample.time_ns == time_ns)
             return rich_sample_bits(sample.bytes) == bits;
     return false;
@@ -91,7 +91,7 @@ static bool open_has_sample(const struct head_chunk *chunk, int64_t time_ns, uin
         return false;
     if (chunk->rich)
         return rich_has_sample(chunk, time_ns, bits);
-    head_chunk_decode(chunk, times, values);
+    head_chunk_decode(chunk, chunk->count, times, values);
     uint32_t low = 0;
     uint32_t high = chunk->count;
     while (low < high) {

@@ -50,6 +50,31 @@ size_t head_chunk_memory(const struct head_chunk *chunk)
     return sizeof(*chunk) + chunk->capacity;
 }
 
+/* Nobody can begin to hold it meanwhile: that takes the head's lock. */
+static bool is_shared(const uint32_t *refs)
+{
+    return __atomic_load_n(refs, __ATOMIC_ACQUIRE) > 1;
+}
+
+/* The chunk with another capacity; a reader's one stays as it is. */
+static struct head_chunk *resize(struct head_chunk *chunk, uint32_t capacity)
+{
+    if (!is_shared(&chunk->refs)) {
+        chunk = xrealloc(chunk, sizeof(*chunk) + capacity);
+    } else {
+        size_t behind = offsetof(struct head_chunk, refs) + sizeof(chunk->refs);
+        struct head_chunk *copy = xmalloc(sizeof(*copy) + capacity);
+        memcpy(copy, chunk, offsetof(struct head_chunk, refs));
+        copy->refs = 1;
+        memcpy((uint8_t *)copy + behind, (uint8_t *)chunk + behind,
+               sizeof(*chunk) - behind + chunk->size);
+        head_chunk_unref(chunk);
+        chunk = copy;
+    }
+    chunk->capacity = capacity;
+    return chunk;
+}
+
 static struct head_chunk *reserve(struct head_chunk *chunk, uint32_t size)
 {
     uint32_t needed = chunk->size + size;
@@ -58,17 +83,15 @@ static struct head_chunk *reserve(struct head_chunk *chunk, uint32_t size)
     uint32_t grown = chunk->capacity + (chunk->capacity < 192 ? 64 : chunk->capacity / 3);
     if (grown < needed)
         grown = needed;
-    chunk = xrealloc(chunk, sizeof(*chunk) + grown);
-    chunk->capacity = grown;
-    return chunk;
+    return resize(chunk, grown);
 }
 
 struct head_chunk *head_chunk_shrink(struct head_chunk *chunk)
 {
     if (!chunk->log && chunk->capacity - chunk->size >= 32) {
-        chunk = xrealloc(chunk, sizeof(*chunk) + chunk->size);
-        chunk->capacity = chunk->size;
-    } else if (chunk->log && chunk->tail && chunk->tail->capacity > chunk->tail->size) {
+        chunk = resize(chunk, chunk->size);
+    } else if (chunk->log && chunk->tail && chunk->tail->capacity > chunk->tail->size &&
+               !is_shared(&chunk->tail->refs)) {
         chunk->capacity -= chunk->tail->capacity - chunk->tail->size;
         chunk->tail->data = xrealloc(chunk->tail->data, chunk->tail->size);
         chunk->tail->capacity = chunk->tail->size;
@@ -190,24 +213,26 @@ struct head_chunk *head_chunk_make_rich(struct head_chunk *chunk)
     return rich;
 }
 
-bool head_chunk_next_rich(const struct head_chunk *chunk, uint32_t *at, struct rich_bytes *sample)
+bool head_chunk_next_rich(const struct head_chunk *chunk, uint32_t size, uint32_t *at,
+                          struct rich_bytes *sample)
 {
-    if (*at >= chunk->size)
+    if (*at >= size)
         return false;
     const uint8_t *p = chunk->data + *at;
-    uint32_t size = bytes_get32(p + 8);
+    uint32_t bytes = bytes_get32(p + 8);
     sample->time_ns = (int64_t)bytes_get64(p);
-    sample->bytes = slice_of(p + RICH_SAMPLE_HEAD, size);
-    *at += RICH_SAMPLE_HEAD + size;
+    sample->bytes = slice_of(p + RICH_SAMPLE_HEAD, bytes);
+    *at += RICH_SAMPLE_HEAD + bytes;
     return true;
 }
 
-void head_chunk_decode(const struct head_chunk *chunk, int64_t *times_ns, uint64_t *bits)
+void head_chunk_decode(const struct head_chunk *chunk, uint32_t count, int64_t *times_ns,
+                       uint64_t *bits)
 {
     assert(!chunk->log && !chunk->rich);
     const uint8_t *at = chunk->data;
     if (chunk->side) {
-        for (uint32_t i = 0; i < chunk->count; i++, at += SIDE_SAMPLE_SIZE) {
+        for (uint32_t i = 0; i < count; i++, at += SIDE_SAMPLE_SIZE) {
             times_ns[i] = (int64_t)bytes_get64(at);
             bits[i] = bytes_get64(at + 8);
         }
@@ -219,7 +244,7 @@ void head_chunk_decode(const struct head_chunk *chunk, int64_t *times_ns, uint64
     times_ns[0] = time;
     bits[0] = value;
     at += 8;
-    for (uint32_t i = 1; i < chunk->count; i++) {
+    for (uint32_t i = 1; i < count; i++) {
         uint8_t head = *at++;
         if (head & 0x80) {
             uint64_t change = 0;
@@ -235,19 +260,6 @@ void head_chunk_decode(const struct head_chunk *chunk, int64_t *times_ns, uint64
         times_ns[i] = time;
         bits[i] = value;
     }
-}
-
-struct head_chunk *head_chunk_snapshot(struct head_chunk *chunk, bool frozen)
-{
-    assert(!chunk->log);
-    if (frozen)
-        return head_chunk_ref(chunk);
-    struct head_chunk *copy = xmalloc(sizeof(*copy) + chunk->size);
-    memcpy(copy, chunk, sizeof(*copy) + chunk->size);
-    copy->refs = 1;
-    copy->next = NULL;
-    copy->capacity = chunk->size;
-    return copy;
 }
 
 /* ---- logs -------------------------------------------------------------- */
@@ -266,22 +278,17 @@ void log_piece_unref(struct log_piece *piece)
     free(piece);
 }
 
-struct log_piece *log_piece_copy(const struct log_piece *piece)
-{
-    struct log_piece *copy = xmalloc(sizeof(*copy));
-    *copy = *piece;
-    copy->next = NULL;
-    copy->refs = 1;
-    copy->capacity = piece->size;
-    copy->data = (uint8_t *)xmemdup(piece->data, piece->size);
-    return copy;
-}
-
-/* The piece that takes `size` more bytes: the last one, grown, or a new one behind it. */
+/*
+ * The piece that takes `size` more bytes: the last one, grown, or a new one behind it
+ * when that is full or cannot grow because somebody reads it.
+ */
 static struct log_piece *piece_for(struct head_chunk *chunk, size_t size)
 {
     struct log_piece *tail = chunk->tail;
-    if (tail == NULL || tail->size + size > LOG_PIECE_SIZE) {
+    bool fits = tail && tail->size + size <= LOG_PIECE_SIZE;
+    bool held = fits && tail->size + size > tail->capacity && is_shared(&tail->refs);
+    size_t first = held ? tail->capacity : PIECE_FIRST; /* as if it had doubled */
+    if (!fits || held) {
         struct log_piece *fresh = xcalloc(1, sizeof(*fresh));
         fresh->refs = 1;
         if (tail)
@@ -292,7 +299,7 @@ static struct log_piece *piece_for(struct head_chunk *chunk, size_t size)
         chunk->capacity += (uint32_t)sizeof(*fresh);
     }
     if (tail->size + size > tail->capacity) {
-        size_t grown = tail->capacity ? (size_t)tail->capacity * 2 : PIECE_FIRST;
+        size_t grown = tail->capacity ? (size_t)tail->capacity * 2 : first;
         if (grown > LOG_PIECE_SIZE)
             grown = LOG_PIECE_SIZE;
         if (grown < tail->size + size)
@@ -333,11 +340,11 @@ void head_chunk_add_entry(struct head_chunk *chunk, int64_t time_ns, struct slic
     note(chunk, time_ns, lsn, now_s);
 }
 
-bool log_piece_next(const struct log_piece *piece, uint32_t *at, struct log_entry *entry)
+bool log_entry_next(struct slice bytes, uint32_t *at, struct log_entry *entry)
 {
-    if (*at >= piece->size)
+    if (*at >= bytes.size)
         return false;
-    const uint8_t *p = piece->data + *at;
+    const uint8_t *p = (const uint8_t *)bytes.data + *at;
     uint32_t line_size = bytes_get32(p + 8);
     uint32_t metadata_size = bytes_get32(p + 12);
     entry->time_ns = (int64_t)bytes_get64(p);
@@ -345,6 +352,11 @@ bool log_piece_next(const struct log_piece *piece, uint32_t *at, struct log_entr
     entry->metadata = slice_of(p + LOG_ENTRY_HEAD + line_size, metadata_size);
     *at += LOG_ENTRY_HEAD + line_size + metadata_size;
     return true;
+}
+
+bool log_piece_next(const struct log_piece *piece, uint32_t *at, struct log_entry *entry)
+{
+    return log_entry_next(slice_of(piece->data, piece->size), at, entry);
 }
 
 bool head_chunk_has_entry(const struct head_chunk *chunk, int64_t time_ns, struct slice line,

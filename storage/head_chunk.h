@@ -14,8 +14,10 @@
  * Log chunk: a chain of pieces, each entry {time, line size, metadata size,
  * line, metadata} in order of arrival; only the last piece grows.
  *
- * Chunks and pieces are counted: readers hold frozen chunks and full pieces
- * after letting go of the head's lock.  All changes need that lock.
+ * Chunks and pieces are counted: readers hold them after letting go of the head's
+ * lock (view.h), and of open ones read only the bytes that were there.  So appending
+ * leaves those bytes where they are: what somebody else holds is not moved but
+ * replaced by a copy (chunks) or followed by a new piece.  All changes need the lock.
  */
 #ifndef STORAGE_HEAD_CHUNK_H
 #define STORAGE_HEAD_CHUNK_H
@@ -107,31 +109,31 @@ bool head_chunk_has_entry(const struct head_chunk *chunk, int64_t time_ns, struc
 /* Give back slack, before the chunk is frozen. */
 struct head_chunk *head_chunk_shrink(struct head_chunk *chunk);
 
-/* A copy of an open metric chunk, or a reference to a frozen one (`frozen`). */
-struct head_chunk *head_chunk_snapshot(struct head_chunk *chunk, bool frozen);
-
-/* One sample of a rich chunk: `*at` moves on; false at the end. */
+/* One sample of a rich chunk's first `size` bytes: `*at` moves on; false at the end. */
 struct rich_bytes {
     int64_t time_ns;
     struct slice bytes;
 };
-bool head_chunk_next_rich(const struct head_chunk *chunk, uint32_t *at, struct rich_bytes *sample);
+bool head_chunk_next_rich(const struct head_chunk *chunk, uint32_t size, uint32_t *at,
+                          struct rich_bytes *sample);
 
 /*
- * Decode a plain metric chunk to its `count` times and values, in the order of arrival (in-order
+ * Decode the first `count` times and values of a plain metric chunk, in the order of arrival
+ * (in-order
  * chunks ascend).  The arrays have room for all.
  */
-void head_chunk_decode(const struct head_chunk *chunk, int64_t *times_ns, uint64_t *bits);
+void head_chunk_decode(const struct head_chunk *chunk, uint32_t count, int64_t *times_ns,
+                       uint64_t *bits);
 
 /* One entry of a piece: `*at` moves on; false at the end. */
 struct log_entry {
     int64_t time_ns;
     struct slice line, metadata;
 };
+bool log_entry_next(struct slice bytes, uint32_t *at, struct log_entry *entry);
 bool log_piece_next(const struct log_piece *piece, uint32_t *at, struct log_entry *entry);
 
 struct log_piece *log_piece_ref(struct log_piece *piece);
 void log_piece_unref(struct log_piece *piece); /* NULL is fine */
-struct log_piece *log_piece_copy(const struct log_piece *piece);
 
 #endif

@@ -117,7 +117,7 @@ static bool encode_samples(struct seal_encoder *e, struct seal *seal, uint32_t s
 {
     array_reserve(&e->times, chunk->count);
     array_reserve(&e->values, chunk->count);
-    head_chunk_decode(chunk, e->times.items, (uint64_t *)e->values.items);
+    head_chunk_decode(chunk, chunk->count, e->times.items, (uint64_t *)e->values.items);
     e->times.count = e->values.count = chunk->count;
     if (chunk->side)
         sort_samples(e, day);
@@ -152,7 +152,7 @@ static void gather_rich(struct seal_encoder *e, const struct head_chunk *chunk, 
     struct sealed_rich item;
     uint32_t at = 0;
     e->rich.count = 0;
-    while (head_chunk_next_rich(chunk, &at, &item.sample)) {
+    while (head_chunk_next_rich(chunk, chunk->size, &at, &item.sample)) {
         if (chunk->side && partition_day(item.sample.time_ns) != day)
             continue;
         item.arrival = (uint32_t)e->rich.count;

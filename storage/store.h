@@ -197,6 +197,23 @@ enum cursor_projection {
     CURSOR_METADATA = 16 /* structured metadata */
 };
 
+/*
+ * Cursors of their own see one moment each.  Those that are opened with a view all see
+ * the view's, so that a query with several selectors sees the same batches in each.  A
+ * view is taken for the matchers that will be asked for; the cursor is told the very
+ * same array, and sees a moment of its own for another one.
+ */
+struct store_view; /* opaque: fields in view.h */
+struct view_selector {
+    const struct matcher *matchers; /* must outlive the view */
+    size_t count;
+};
+struct store_view *store_view_open(struct store *store, struct slice tenant, enum store_kind kind,
+                                   const struct view_selector *selectors, size_t count,
+                                   size_t memory_max, const bool *cancel, struct error *err)
+    MUST_CHECK;
+void store_view_close(struct store_view *view); /* NULL is fine */
+
 struct cursor_request {
     struct slice tenant;
     enum store_kind kind;
@@ -209,6 +226,7 @@ struct cursor_request {
     size_t series_max;                 /* ERR_LIMIT when more match; 0: no limit */
     size_t memory_max;                 /* for labels and decoded columns; 0: 256 MiB */
     const bool *cancel; /* read with __atomic; NULL: never; true ends with ERR_CANCELED */
+    const struct store_view *view; /* of the same tenant and kind; NULL: this moment's */
 };
 
 struct cursor; /* opaque: fields in cursor.c */

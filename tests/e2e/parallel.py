@@ -79,7 +79,7 @@ class Reader(Client):
 
     def step(self):
         now = time.time()
-        random.choice([self.spread, self.lines, self.ranged, self.names, self.series, self.page])(now)
+        random.choice([self.spread, self.apart, self.lines, self.ranged, self.names, self.series, self.page])(now)
 
     def vector(self, path, query, at):
         answer = self.ask("GET", path, {"query": query, "time": at})
@@ -89,6 +89,14 @@ class Reader(Client):
         for one in self.vector("/api/v1/query", "stdvar by (w) (par)", now + 1):
             if float(one["value"][1]) != 0:
                 self.problems.append(f"a batch of metrics seen in part: {one}")
+
+    def apart(self, now):
+        for query in ("max by (w) (par) - min by (w) (par)",
+                      "count by (w) (par) - count by (w) (par)"
+                      " + (sum by (w) (par) - 40 * max by (w) (par))"):
+            for one in self.vector("/api/v1/query", query, now + 1):
+                if float(one["value"][1]) != 0:
+                    self.problems.append(f"two selectors saw different batches: {one}")
 
     def lines(self, now):
         for one in self.vector("/loki/api/v1/query",

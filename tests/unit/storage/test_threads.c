@@ -1,6 +1,8 @@
 /* test_threads.c - writers, sealing and readers at once: batches are seen whole. */
 #include "store_helpers.h"
 
+#include "base/matcher.h"
+
 #include <pthread.h>
 
 enum { WRITERS = 3, BATCHES = 200, PARTS = 4 };
@@ -49,16 +51,22 @@ static void *seal_always(void *context)
     return NULL;
 }
 
-/* In one view all parts of a writer have the same samples. */
-static void check_view(struct fixture *f)
+/* How many samples each part has, in a view of the cursor's own or a given one. */
+static void count_parts(struct fixture *f, const struct store_view *view,
+                        const struct matcher *matchers, size_t matcher_count,
+                        size_t counts[WRITERS][PARTS])
 {
     struct error err = {0};
-    struct cursor_request request = {
-        .tenant = SLICE("t"), .kind = STORE_METRIC, .start_ns = INT64_MIN, .end_ns = INT64_MAX};
+    struct cursor_request request = {.tenant = SLICE("t"),
+                                     .kind = STORE_METRIC,
+                                     .matchers = matchers,
+                                     .matcher_count = matcher_count,
+                                     .start_ns = INT64_MIN,
+                                     .end_ns = INT64_MAX,
+                                     .view = view};
     struct cursor *cursor = cursor_open(f->store, &request, &err);
     assert_non_null(cursor);
     struct cursor_reader *reader = cursor_reader_new(cursor);
-    size_t counts[WRITERS][PARTS] = {0};
     for (size_t i = 0; i < cursor_series_count(cursor); i++) {
         struct sample_column column;
         struct slice app = labels_get(cursor_labels(cursor, i), SLICE("app"));
@@ -70,12 +78,47 @@ static void check_view(struct fixture *f)
         }
         counts[app.data[1] - '0'][app.data[3] - '0'] = column.count;
     }
+    cursor_reader_free(reader);
+    cursor_close(cursor);
+}
+
+/* In one view all parts of a writer have the same samples. */
+static void check_view(struct fixture *f)
+{
+    size_t counts[WRITERS][PARTS] = {0};
+    count_parts(f, NULL, NULL, 0, counts);
     for (int w = 0; w < WRITERS; w++) {
         for (int part = 1; part < PARTS; part++)
             assert_int_equal(counts[w][part], counts[w][0]);
     }
-    cursor_reader_free(reader);
-    cursor_close(cursor);
+}
+
+/* Cursors that are opened one after the other with a view see the same batches. */
+static void check_shared_view(struct fixture *f)
+{
+    struct error err = {0};
+    struct matcher apart[PARTS];
+    struct view_selector selectors[PARTS];
+    size_t counts[WRITERS][PARTS] = {0};
+    for (int part = 0; part < PARTS; part++) {
+        static const char *const patterns[PARTS] = {"w.-0", "w.-1", "w.-2", "w.-3"};
+        assert_true(matcher_init(&apart[part], MATCH_REGEX, SLICE("app"),
+                                 slice_from_text(patterns[part]), &err));
+        selectors[part] = (struct view_selector){&apart[part], 1};
+    }
+    struct store_view *view =
+        store_view_open(f->store, SLICE("t"), STORE_METRIC, selectors, PARTS, 0, NULL, &err);
+    assert_non_null(view);
+    for (int part = 0; part < PARTS; part++) {
+        usleep(300); /* the writers and the sealer go on */
+        count_parts(f, view, &apart[part], 1, counts);
+        matcher_done(&apart[part]);
+    }
+    store_view_close(view);
+    for (int w = 0; w < WRITERS; w++) {
+        for (int part = 1; part < PARTS; part++)
+            assert_int_equal(counts[w][part], counts[w][0]);
+    }
 }
 
 static void *read_always(void *context)
@@ -84,6 +127,7 @@ static void *read_always(void *context)
     while (!__atomic_load_n(&mine->stop, __ATOMIC_ACQUIRE)) {
         struct store_stats stats;
         check_view(mine->f);
+        check_shared_view(mine->f);
         store_stats_read(mine->f->store, &stats);
         free(dump(mine->f, STORE_LOG));
         mine->views++;
