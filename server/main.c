@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "server/commands.h"
 #include "server/options.h"
 #include "server/server.h"
 #include "storage/store.h"
@@ -112,6 +113,8 @@ int main(int argc, char **argv)
     struct error err = {0};
     int code;
     tune_allocator();
+    if (command_is_named(argc, argv))
+        return command_run(argc, argv);
     bool good = options_read(&options, argc, argv, &err);
     if (!good) {
         fprintf(stderr, "etinde: %s\n", err.message);

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "query/query.h"
+#include "server/commands.h"
 #include "storage/store.h"
 
 #include <assert.h>
@@ -213,8 +214,12 @@ void options_done(struct options *o)
 
 void options_append_help(struct buffer *out)
 {
-    buffer_append_text(out, "etinde - one small server for metrics and logs\n\n"
-                            "usage: etinde --data DIR [--listen HOST:PORT] [flags]\n\n");
+    buffer_append_text(out,
+                       "etinde - one small server for metrics and logs\n\n"
+                       "usage: etinde --data DIR [--listen HOST:PORT] [flags]\n"
+                       "       etinde COMMAND --help: commands for a stopped server's data\n\n");
+    commands_append_help(out);
+    buffer_append_text(out, "\nFlags of the server:\n");
     for (size_t i = 0; i < COUNT_OF(flags); i++) {
         char name[64];
         snprintf(name, sizeof(name), "--%s %s", flags[i].name,

@@ -40,7 +40,7 @@ enum {
     CATALOG_DAY_MAX = 3000000 /* a date of at most four digits' year lies well inside */
 };
 
-static const char *const database_names[PARTITION_DATABASES] = {
+const char *const partition_databases[PARTITION_DATABASES] = {
     "meta", "symbols", "hashes", "series", "postings", "groups", "blocks", "columns"};
 
 static const char *const kind_names[STORE_KINDS] = {"metric", "log"};
@@ -305,7 +305,7 @@ static struct partition *day_open(struct partitions *set, const struct partition
     pthread_mutex_init(&p->index_lock, NULL);
     pthread_rwlock_init(&p->state_lock, NULL);
     p->env =
-        lmdb_env_open(path, database_names, PARTITION_DATABASES, set->map_size_min, create, err);
+        lmdb_env_open(path, partition_databases, PARTITION_DATABASES, set->map_size_min, create, err);
     if (p->env != NULL && state_load(p, err))
         return p;
     partition_free(p);

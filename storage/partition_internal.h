@@ -22,6 +22,9 @@ enum {
     PARTITION_DATABASES
 };
 
+/* Their names, in that order. */
+extern const char *const partition_databases[PARTITION_DATABASES];
+
 enum {
     PARTITION_FORMAT = 1,
     GROUP_SIZE_METRIC = 16 * 4096 - 16, /* a group fills overflow pages to their end */

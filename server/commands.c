@@ -1,0 +1,146 @@
+/*
+ * commands.c - the commands' flags, and those that are short (see commands.h).
+ *
+ * All commands share one set of flags; each names those that it knows.
+ */
+#include "server/commands.h"
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "storage/verify.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct arguments {
+    const char *data;
+    bool help;
+    char **rest; /* what is no flag */
+    int rest_count;
+};
+
+struct command {
+    const char *name, *usage, *doc;
+    const char *flags; /* the letters that it knows */
+    int rest_count;    /* arguments that are no flags */
+    int (*run)(const struct arguments *arguments);
+};
+
+static int failed(const struct error *err)
+{
+    fprintf(stderr, "etinde: %s\n", err->message);
+    return EXIT_FAILED;
+}
+
+/* ---- verify --------------------------------------------------------------- */
+
+static void print_finding(void *context, bool damage, const char *text)
+{
+    (void)context;
+    printf("%s%s\n", damage ? "" : "note: ", text);
+}
+
+static int run_verify(const struct arguments *a)
+{
+    struct error err = {0};
+    struct verify_report r;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!store_verify(a->data, print_finding, NULL, &r, &err))
+        return failed(&err);
+    printf("%llu problems, %llu notes; checked %llu log segments with %llu records, %llu tenants, "
+           "%llu partitions with %llu series, %llu groups, %llu chunks, %llu samples, %llu log "
+           "entries\n",
+           (unsigned long long)r.problems, (unsigned long long)r.notes,
+           (unsigned long long)r.segments, (unsigned long long)r.records,
+           (unsigned long long)r.tenants, (unsigned long long)r.partitions,
+           (unsigned long long)r.series, (unsigned long long)r.groups, (unsigned long long)r.chunks,
+           (unsigned long long)r.samples, (unsigned long long)r.entries);
+    return r.problems > 0 ? EXIT_FAILED : EXIT_SUCCESS;
+}
+
+/* ---- the table and the command line ------------------------------------------ */
+
+static const struct command commands[] = {
+    {"verify", "verify --data DIR",
+     "Check every checksum and count of the log, the catalog and all partitions. Prints a line "
+     "per problem and a closing count; exit code 1 when something is damaged.",
+     "d", 0, run_verify},
+};
+
+enum { FLAG_HELP = 'h', FLAG_DATA = 'd' };
+
+static const struct option longs[] = {
+    {"data", required_argument, NULL, FLAG_DATA},
+    {"help", no_argument, NULL, FLAG_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+void commands_append_help(struct buffer *out)
+{
+    buffer_append_text(out, "Commands:\n");
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        buffer_printf(out, "  etinde %s\n      %s\n", commands[i].usage, commands[i].doc);
+}
+
+bool command_is_named(int argc, char **argv)
+{
+    return argc > 1 && argv[1][0] != '-' && argv[1][0] != '\0';
+}
+
+static int usage(const struct command *command, const char *problem)
+{
+    fprintf(stderr, "etinde: %s\nusage: etinde %s\n", problem, command->usage);
+    return EXIT_USAGE;
+}
+
+static bool set_flag(struct arguments *a, int code)
+{
+    switch (code) {
+    case FLAG_DATA:
+        a->data = optarg;
+        return true;
+    case FLAG_HELP:
+        a->help = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int read_and_run(const struct command *command, int argc, char **argv)
+{
+    struct arguments a = {0};
+    int code;
+    optind = 0; /* start afresh, glibc's way */
+    opterr = 0;
+    while ((code = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
+        if (code == ':')
+            return usage(command, "a flag lacks its value");
+        if (code != FLAG_HELP && strchr(command->flags, code) == NULL)
+            return usage(command, "unknown flag");
+        if (!set_flag(&a, code))
+            return usage(command, "unknown flag");
+    }
+    a.rest = argv + optind;
+    a.rest_count = argc - optind;
+    if (a.help) {
+        printf("usage: etinde %s\n\n%s\n", command->usage, command->doc);
+        return EXIT_SUCCESS;
+    }
+    if (a.data == NULL && strchr(command->flags, FLAG_DATA) != NULL)
+        return usage(command, "no data directory: give --data DIR");
+    if (a.rest_count != command->rest_count)
+        return usage(command, "wrong number of arguments");
+    return command->run(&a);
+}
+
+int command_run(int argc, char **argv)
+{
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (strcmp(commands[i].name, argv[1]) == 0)
+            return read_and_run(&commands[i], argc - 1, argv + 1);
+    fprintf(stderr, "etinde: unexpected argument %s, see --help\n", argv[1]);
+    return EXIT_USAGE;
+}
