@@ -304,8 +304,8 @@ static struct partition *day_open(struct partitions *set, const struct partition
     p->named = !create;
     pthread_mutex_init(&p->index_lock, NULL);
     pthread_rwlock_init(&p->state_lock, NULL);
-    p->env =
-        lmdb_env_open(path, partition_databases, PARTITION_DATABASES, set->map_size_min, create, err);
+    p->env = lmdb_env_open(path, partition_databases, PARTITION_DATABASES, set->map_size_min,
+                           create, err);
     if (p->env != NULL && state_load(p, err))
         return p;
     partition_free(p);
