@@ -64,6 +64,10 @@ void loki_index_stats(struct call *call);
 void loki_volume(struct call *call);
 void loki_volume_range(struct call *call);
 
+/* loki_fields.c */
+void loki_detected_fields(struct call *call);
+void loki_detected_field_values(struct call *call);
+
 /* loki_drilldown.c */
 void loki_detected_labels(struct call *call);
 void loki_drilldown_limits(struct call *call);

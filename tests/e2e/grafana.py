@@ -328,6 +328,28 @@ def logs_drilldown(etinde, t):
                      {e["label"]: e["cardinality"] for e in labels},
                      {"app": 1, "env": 1, "service_name": 1} if query else
                      {"app": 2, "env": 1, "service_name": 2})
+    ask = {**span, "query": '{app="web"}', "limit": "1000"}
+    answer = etinde.get("/loki/api/v1/detected_fields", ask, LOKI)
+    report.equal("detected_fields: 200", answer.status, 200)
+    report.equal("detected_fields: bare", list(answer.json), ["fields", "limit"])
+    report.equal("detected_fields: limit", answer.json["limit"], 1000)
+    fields = {f["label"]: f for f in answer.json["fields"]}
+    for field in fields.values():
+        key_order("a field", field, "label", "type", "cardinality", "parsers", "jsonPath")
+    report.equal("detected_fields: a field of two formats", fields.get("level"), {
+        "label": "level", "type": "string", "cardinality": 3, "parsers": ["json", "logfmt"],
+        "jsonPath": ["level"]})
+    report.equal("detected_fields: structured metadata", fields.get("trace"), {
+        "label": "trace", "type": "string", "cardinality": 1, "parsers": None})
+    answer = etinde.get("/loki/api/v1/detected_field/level/values", ask, LOKI)
+    report.equal("detected_field/level/values: keys", list(answer.json), ["values", "limit"])
+    report.equal("detected_field/level/values", sorted(answer.json["values"]),
+                 ["error", "info", "warn"])
+    answer = etinde.get("/loki/api/v1/detected_field/nothing/values", ask, LOKI)
+    report.equal("an unknown field", answer.json, {"values": [], "limit": 1000})
+    answer = etinde.get("/loki/api/v1/detected_fields", {
+        **span, "query": 'rate({app="web"}[1m])'}, LOKI)
+    report.equal("fields of a metric query", answer.status, 400)
     answer = etinde.get("/config")
     report.check("/config is YAML", answer.status == 200 and "retention" in answer.text,
                  repr(answer))
