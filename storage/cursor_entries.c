@@ -245,6 +245,8 @@ static bool decode_chunk(const struct entry_stream *stream, struct log_source *s
         struct slice kept = arena_copy(source->arena, chunk); /* columns may point into it */
         ok = arena_check(source->arena, "a log stream's entries", err) &&
              chunk_decode_entries(kept, columns, source->arena, &source->entries, err);
+        if (!ok && err->code == ERR_CORRUPT)
+            partition_blame(part->partition, &part->refs.items[source->ref], err);
     }
     buffer_done(&bytes);
     return ok;

@@ -133,6 +133,10 @@ bool partition_chunks(struct partition *partition, const uint32_t *series, size_
 bool partition_fetch(struct partition *partition, const struct chunk_ref *refs, size_t count,
                      struct buffer *out, struct slice *chunks, struct error *err) MUST_CHECK;
 
+/* Put the file and the chunk's place before an error's message; returns false. */
+bool partition_blame(const struct partition *partition, const struct chunk_ref *ref,
+                     struct error *err);
+
 /*
  * Sorted distinct label names (`label` empty) or values of `label` among the
  * series that satisfy `matchers` (none: all), in `arena`.

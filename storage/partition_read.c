@@ -334,6 +334,13 @@ static bool chunk_read(struct reading *r, const struct chunk_ref *ref, struct bu
            chunk_verify(slice_of(out->data + start, out->size - start), err);
 }
 
+bool partition_blame(const struct partition *p, const struct chunk_ref *ref, struct error *err)
+{
+    return error_prefix(err, "%s: series %u, group %u of bucket %u, offset %u", p->env->path,
+                        ref->series, (unsigned)ref->group, (unsigned)(ref->group >> 32),
+                        ref->offset);
+}
+
 bool partition_fetch(struct partition *p, const struct chunk_ref *refs, size_t count,
                      struct buffer *out, struct slice *chunks, struct error *err)
 {
@@ -352,9 +359,7 @@ bool partition_fetch(struct partition *p, const struct chunk_ref *refs, size_t c
         }
         if (!chunk_read(&r, &refs[i], out, err)) {
             reading_end(&r);
-            return error_prefix(err, "%s: series %u, group %u of bucket %u, offset %u",
-                                p->env->path, refs[i].series, (unsigned)refs[i].group,
-                                (unsigned)(refs[i].group >> 32), refs[i].offset);
+            return partition_blame(p, &refs[i], err);
         }
         chunks[i].size = out->size - start;
     }
