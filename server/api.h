@@ -68,6 +68,9 @@ void loki_volume_range(struct call *call);
 void loki_detected_fields(struct call *call);
 void loki_detected_field_values(struct call *call);
 
+/* loki_patterns.c */
+void loki_patterns(struct call *call);
+
 /* loki_drilldown.c */
 void loki_detected_labels(struct call *call);
 void loki_drilldown_limits(struct call *call);

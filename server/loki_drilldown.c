@@ -164,7 +164,7 @@ void loki_drilldown_limits(struct call *call)
     json_write_object_begin(&w);
     json_write_key(&w, SLICE("limits"));
     write_limits(&w, call->server->options);
-    write_flag(&w, "pattern_ingester_enabled", false);
+    write_flag(&w, "pattern_ingester_enabled", true);
     json_write_key(&w, SLICE("version"));
     json_write_string(&w, SLICE(LOKI_API_VERSION));
     json_write_object_end(&w);

@@ -350,6 +350,25 @@ def logs_drilldown(etinde, t):
     answer = etinde.get("/loki/api/v1/detected_fields", {
         **span, "query": 'rate({app="web"}[1m])'}, LOKI)
     report.equal("fields of a metric query", answer.status, 400)
+    lines = [(t + 10 + i, f"user={name} took {i}ms", {"detected_level": "info"})
+             for i, name in enumerate(("ann", "bob", "eve"))]
+    report.equal("lines for patterns", etinde.push([({"app": "pat"}, lines)]).status, 204)
+    data = success("patterns", etinde.get("/loki/api/v1/patterns", {
+        **span, "query": '{app="pat"}', "step": "60s"}, LOKI))
+    report.equal("patterns: one", len(data), 1)
+    key_order("a pattern", data[0], "pattern", "level", "samples")
+    report.equal("patterns: its text", data[0]["pattern"], "user=<_> took <_>")
+    report.equal("patterns: its level", data[0]["level"], "info")
+    report.check("patterns: samples are numbers", all(
+        isinstance(s[0], int) and s[0] % 60 == 0 and isinstance(s[1], int)
+        for s in data[0]["samples"]), repr(data))
+    report.equal("patterns: every line", sum(s[1] for s in data[0]["samples"]), 3)
+    found = success("a pattern filter", etinde.get("/loki/api/v1/query_range", {
+        **span, "query": '{app="pat"} |> "' + data[0]["pattern"] + '"'}, LOKI))
+    report.equal("a pattern finds its lines",
+                 sum(len(s["values"]) for s in found["result"]), 3)
+    report.equal("no patterns", success("no patterns", etinde.get("/loki/api/v1/patterns", {
+        **span, "query": '{app="none"}'}, LOKI)), [])
     answer = etinde.get("/config")
     report.check("/config is YAML", answer.status == 200 and "retention" in answer.text,
                  repr(answer))
