@@ -101,6 +101,30 @@ double histogram_bound(int64_t index, int32_t schema)
 
 /* ---- what may be stored ---------------------------------------------------- */
 
+static bool check_side_shape(const struct histogram_side *side, const char *name, struct error *err)
+{
+    uint64_t buckets = 0;
+    if (side->span_count > HISTOGRAM_BUCKETS_MAX || side->bucket_count > HISTOGRAM_BUCKETS_MAX)
+        return error_set(err, ERR_INVALID,
+                         "%s side: histogram has %zu buckets in %zu spans, the limit is %d", name,
+                         side->bucket_count, side->span_count, HISTOGRAM_BUCKETS_MAX);
+    for (size_t i = 0; i < side->span_count; i++)
+        buckets += side->spans[i].length;
+    if (buckets != side->bucket_count)
+        return error_set(err, ERR_INVALID, "%s side: spans need %ju buckets, have %zu buckets",
+                         name, (uintmax_t)buckets, side->bucket_count);
+    return true;
+}
+
+bool histogram_check_shape(const struct histogram *h, struct error *err)
+{
+    if (h->custom_count > HISTOGRAM_BUCKETS_MAX)
+        return error_set(err, ERR_INVALID, "histogram has %zu custom bounds, the limit is %d",
+                         h->custom_count, HISTOGRAM_BUCKETS_MAX);
+    return check_side_shape(&h->positive, "positive", err) &&
+           check_side_shape(&h->negative, "negative", err);
+}
+
 static bool check_spans(const struct histogram_side *side, bool custom, int64_t *end,
                         struct error *err)
 {
@@ -424,4 +448,44 @@ bool histogram_was_reset(const struct histogram *before, const struct histogram 
                           next->schema) ||
            side_was_reset(&before->negative, shift, &next->negative, next->zero_threshold,
                           next->schema);
+}
+
+/* ---- coarser schemas ----------------------------------------------------------- */
+
+/* The buckets of `side` merged: a span for each run of neighbours. */
+static bool coarsen_side(struct arena *arena, struct histogram_side *side, int shift)
+{
+    if (side->bucket_count == 0) {
+        *side = (struct histogram_side){0};
+        return true;
+    }
+    struct histogram_span *spans = arena_calloc(arena, side->bucket_count, sizeof(*spans));
+    double *buckets = arena_calloc(arena, side->bucket_count, sizeof(*buckets));
+    if (spans == NULL || buckets == NULL)
+        return false;
+    struct walk w = walk_of(side, shift);
+    int64_t next = 0; /* the index behind the last bucket */
+    size_t span_count = 0, bucket_count = 0;
+    while (walk_next(&w)) {
+        if (span_count == 0 || w.index != next)
+            spans[span_count++].offset = (int32_t)(w.index - next);
+        spans[span_count - 1].length++;
+        buckets[bucket_count++] = w.count;
+        next = w.index + 1;
+    }
+    *side = (struct histogram_side){spans, span_count, buckets, bucket_count};
+    return true;
+}
+
+bool histogram_coarsen(struct arena *arena, struct histogram *h, int32_t schema)
+{
+    int shift = h->schema - schema;
+    if (shift > 62)
+        shift = 62;
+    if (shift <= 0 || h->schema == HISTOGRAM_SCHEMA_CUSTOM)
+        return true;
+    if (!coarsen_side(arena, &h->positive, shift) || !coarsen_side(arena, &h->negative, shift))
+        return false;
+    h->schema = schema;
+    return true;
 }

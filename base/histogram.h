@@ -78,6 +78,16 @@ bool histogram_same(const struct histogram *a, const struct histogram *b);
  */
 bool histogram_check(const struct histogram *h, struct error *err) MUST_CHECK;
 
+/* Do spans, buckets and bounds agree, within their limits?  (Counts may be anything.) */
+bool histogram_check_shape(const struct histogram *h, struct error *err) MUST_CHECK;
+
+/*
+ * Merge the buckets of an exponential histogram to the coarser `schema`; new arrays
+ * come from `arena`.  Nothing happens when it is as coarse already.  False over the
+ * arena's limit.
+ */
+bool histogram_coarsen(struct arena *arena, struct histogram *h, int32_t schema) MUST_CHECK;
+
 /*
  * Is `next` a counter that was reset since `before`?  As Prometheus decides it:
  * an explicit HISTOGRAM_RESET or HISTOGRAM_NOT_RESET of `next` says it; otherwise when

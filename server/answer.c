@@ -88,18 +88,45 @@ const char *answer_type_name(const struct query_result *result)
     return "";
 }
 
+/* The floats of a series, or its histograms, in one list behind `name`; how many. */
+static size_t append_points(struct buffer *out, const struct query_series *series, const char *name,
+                            bool histograms, enum answer_style style)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < series->count; i++) {
+        const struct query_point *point = &series->points[i];
+        if ((point->histogram != NULL) != histograms)
+            continue;
+        buffer_append_text(out, count++ == 0 ? name : ",");
+        if (histograms)
+            answer_histogram(out, point->time_ns, point->histogram, style);
+        else
+            answer_point(out, point->time_ns, point->value, style);
+    }
+    if (count > 0)
+        buffer_append_byte(out, ']');
+    return count;
+}
+
 static void append_series(struct buffer *out, const struct query_series *series, bool matrix,
                           enum answer_style style)
 {
     buffer_append_text(out, "{\"metric\":");
     answer_labels(out, series->labels);
-    buffer_append_text(out, matrix ? ",\"values\":[" : ",\"value\":");
-    for (size_t i = 0; i < series->count && (matrix || i == 0); i++) {
-        if (i > 0)
-            buffer_append_byte(out, ',');
-        answer_point(out, series->points[i].time_ns, series->points[i].value, style);
+    if (matrix) {
+        size_t count = append_points(out, series, ",\"values\":[", false, style);
+        count += append_points(out, series, ",\"histograms\":[", true, style);
+        if (count == 0)
+            buffer_append_text(out, ",\"values\":[]");
+    } else if (series->count > 0 && series->points->histogram) {
+        buffer_append_text(out, ",\"histogram\":");
+        answer_histogram(out, series->points->time_ns, series->points->histogram, style);
+    } else {
+        buffer_append_text(out, ",\"value\":");
+        if (series->count > 0)
+            answer_point(out, series->points->time_ns, series->points->value, style);
     }
-    buffer_append_text(out, matrix ? "]}" : "}");
+    buffer_append_byte(out, '}');
 }
 
 void answer_result(struct buffer *out, const struct query_result *result, size_t series_max,

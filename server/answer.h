@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct buffer;
+struct histogram;
 struct query_result;
 
 enum answer_style { ANSWER_PROMETHEUS, ANSWER_LOKI };
@@ -27,6 +28,10 @@ void answer_seconds(struct buffer *out, int64_t ns, enum answer_style style);
 
 /* [seconds,"value"] */
 void answer_point(struct buffer *out, int64_t ns, double value, enum answer_style style);
+
+/* [seconds,{"count":"3","sum":"4.5","buckets":[[0,"1","2","3"]]}] */
+void answer_histogram(struct buffer *out, int64_t ns, const struct histogram *histogram,
+                      enum answer_style style);
 
 /* The name of resultType, and the value of result, of everything but streams. */
 const char *answer_type_name(const struct query_result *result);

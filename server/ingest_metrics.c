@@ -7,6 +7,7 @@
  */
 #include "base/arena.h"
 #include "base/duration.h"
+#include "base/histogram.h"
 #include "server/api.h"
 #include "server/push.h"
 #include "wire/ingest.h"
@@ -82,6 +83,34 @@ static bool add_sample(void *context, uint32_t series, int64_t time_ms, double v
     return false;
 }
 
+static bool add_histogram(void *context, uint32_t series, int64_t time_ms, int64_t start_ms,
+                          const struct histogram *histogram)
+{
+    struct push *push = context;
+    struct error err = {0};
+    int64_t time_ns, start_ns;
+    if (__builtin_mul_overflow(time_ms, NS_PER_MS, &time_ns) ||
+        __builtin_mul_overflow(start_ms, NS_PER_MS, &start_ns)) {
+        push_refuse(push, INGEST_BAD_ENTRY, 1, "out of bounds: the time of a histogram is %lld ms",
+                    (long long)time_ms);
+        return true;
+    }
+    if (!histogram_check(histogram, &err)) {
+        push_refuse(push, INGEST_BAD_ENTRY, 1, "invalid histogram: %s", err.message);
+        return true;
+    }
+    if (batch_histogram(push->batch, series, time_ns, start_ns, histogram, &err)) {
+        push->taken++;
+        return true;
+    }
+    if (err.code == ERR_INVALID) {
+        push_refuse_time(push, series, time_ns);
+        return true;
+    }
+    push_stop(push, &err);
+    return false;
+}
+
 static bool add_metadata(void *context, struct slice family, struct slice type, struct slice help,
                          struct slice unit)
 {
@@ -132,6 +161,7 @@ void push_metrics(struct call *call)
         .find = find_series,
         .define = define_series,
         .sample = add_sample,
+        .histogram = add_histogram,
         .metadata = add_metadata,
         .dropped = drop_part,
         .refused = refuse_series,

@@ -359,7 +359,7 @@ bool batch_histogram(struct batch *batch, uint32_t number, int64_t time_ns, int6
 {
     struct rich_sample sample = {
         .time_ns = time_ns, .start_ns = start_ns, .value = histogram->sum, .histogram = histogram};
-    return histogram_shape_check(histogram, err) && add_rich(batch, number, &sample, err);
+    return histogram_check_shape(histogram, err) && add_rich(batch, number, &sample, err);
 }
 
 /* Sorted pairs without empty values; a name that comes twice keeps its last value. */

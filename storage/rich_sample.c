@@ -23,31 +23,6 @@ static bool malformed(struct error *err)
     return error_set(err, ERR_CORRUPT, "malformed histogram sample");
 }
 
-/* ---- the shape ------------------------------------------------------------- */
-
-static bool side_check(const struct histogram_side *side, const char *name, struct error *err)
-{
-    uint64_t buckets = 0;
-    if (side->span_count > HISTOGRAM_BUCKETS_MAX || side->bucket_count > HISTOGRAM_BUCKETS_MAX)
-        return error_set(err, ERR_INVALID,
-                         "%s side: histogram has %zu buckets in %zu spans, the limit is %d", name,
-                         side->bucket_count, side->span_count, HISTOGRAM_BUCKETS_MAX);
-    for (size_t i = 0; i < side->span_count; i++)
-        buckets += side->spans[i].length;
-    if (buckets != side->bucket_count)
-        return error_set(err, ERR_INVALID, "%s side: spans need %ju buckets, have %zu buckets",
-                         name, (uintmax_t)buckets, side->bucket_count);
-    return true;
-}
-
-bool histogram_shape_check(const struct histogram *h, struct error *err)
-{
-    if (h->custom_count > HISTOGRAM_BUCKETS_MAX)
-        return error_set(err, ERR_INVALID, "histogram has %zu custom bounds, the limit is %d",
-                         h->custom_count, HISTOGRAM_BUCKETS_MAX);
-    return side_check(&h->positive, "positive", err) && side_check(&h->negative, "negative", err);
-}
-
 /* ---- layouts --------------------------------------------------------------- */
 
 static uint8_t flags_of(const struct histogram *h)

@@ -38,9 +38,6 @@ struct rich_sample {
     const struct histogram *histogram; /* NULL: a float */
 };
 
-/* Do spans, buckets and bounds agree, within their limits?  (Counts may be anything.) */
-bool histogram_shape_check(const struct histogram *h, struct error *err) MUST_CHECK;
-
 /* Append the sample without its time. */
 void rich_sample_write(struct buffer *out, const struct rich_sample *sample);
 

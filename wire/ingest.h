@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 struct error;
+struct histogram;
 
 /* More labels than this on one series are refused without looking at them. */
 enum { INGEST_LABELS_MAX = 1024 };
@@ -44,10 +45,16 @@ struct metric_sink {
     int64_t (*define)(void *context, struct slice key, struct label *labels, size_t count);
     /* False ends the request. */
     bool (*sample)(void *context, uint32_t series, int64_t time_ms, double value);
+    /*
+     * A native histogram, valid during the call and not checked: histogram_check() is the
+     * sink's.  `start_ms` is 0 when not known.  False ends the request.  NULL: they are `dropped`.
+     */
+    bool (*histogram)(void *context, uint32_t series, int64_t time_ms, int64_t start_ms,
+                      const struct histogram *histogram);
     /* Metric metadata; type is Prometheus' word ("counter", "gauge", ... "unknown"). */
     bool (*metadata)(void *context, struct slice family, struct slice type, struct slice help,
                      struct slice unit);
-    /* Parts that this build does not store (histograms, exemplars), counted by the sink. */
+    /* Parts that this build does not store (exemplars), counted by the sink. */
     void (*dropped)(void *context, uint32_t series, const char *what);
     /* A series left out with its `samples` for this reason.  NULL: the request fails with it. */
     void (*refused)(void *context, size_t samples, const struct error *reason);

@@ -6,6 +6,7 @@
  *                    repeated Exemplar exemplars = 3; repeated Histogram histograms = 4; }
  *     Label        { string name = 1; string value = 2; }
  *     Sample       { double value = 1; int64 timestamp = 2; }
+ *     Histogram    see remote_histogram.h
  *     MetricMetadata { Type type = 1; string metric_family_name = 2; string help = 4;
  *                      string unit = 5; }
  *
@@ -17,10 +18,12 @@
  */
 #include "wire/remote_write.h"
 
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "wire/ingest.h"
 #include "wire/protobuf.h"
+#include "wire/remote_histogram.h"
 
 #include <inttypes.h>
 
@@ -58,6 +61,7 @@ struct decoder {
     struct waiting_series ahead[AHEAD]; /* a ring */
     unsigned ahead_first, ahead_count;
     struct buffer joined; /* label fields that did not stand together */
+    struct arena *arena;  /* of the histogram at hand; NULL until there is one */
     struct label labels[INGEST_LABELS_MAX];
 };
 
@@ -187,6 +191,33 @@ static bool read_sample(struct proto_cursor *c, struct slice message, struct rem
     return in.problem == NULL || proto_lift(c, &in);
 }
 
+static enum step read_histogram(struct decoder *d, struct proto_cursor *c, struct slice message,
+                                int64_t series)
+{
+    const struct metric_sink *sink = d->sink;
+    struct remote_histogram got;
+    struct error reason = {0};
+    if (d->arena == NULL)
+        d->arena = arena_new(REMOTE_HISTOGRAM_MEMORY);
+    if (!remote_histogram_read(c, message, d->arena, &got, &reason))
+        return STEP_BROKEN;
+    if (series < 0)
+        return STEP_ON;
+    if (reason.code != ERR_NONE) {
+        if (sink->refused == NULL) {
+            if (d->err)
+                *d->err = reason;
+            return STEP_STOPPED;
+        }
+        sink->refused(sink->context, 1, &reason);
+        return STEP_ON;
+    }
+    return sink->histogram(sink->context, (uint32_t)series, got.time_ms, got.start_ms,
+                           &got.histogram)
+               ? STEP_ON
+               : STEP_STOPPED;
+}
+
 /* Samples go to the sink unless `series` is negative; they are checked in any case. */
 static enum step read_samples(struct decoder *d, struct proto_cursor *c, struct slice message,
                               int64_t series)
@@ -205,6 +236,12 @@ static enum step read_samples(struct decoder *d, struct proto_cursor *c, struct 
             if (series >= 0 &&
                 !sink->sample(sink->context, (uint32_t)series, sample.time_ms, sample.value))
                 return STEP_STOPPED;
+        } else if (field.number == SERIES_HISTOGRAM && sink->histogram) {
+            enum step step = read_histogram(d, &in, field.bytes, series);
+            if (step == STEP_BROKEN)
+                proto_lift(c, &in);
+            if (step != STEP_ON)
+                return step;
         } else if (field.number == SERIES_EXEMPLAR || field.number == SERIES_HISTOGRAM) {
             if (series >= 0 && sink->dropped)
                 sink->dropped(sink->context, (uint32_t)series,
@@ -331,9 +368,11 @@ bool remote_write_decode(struct slice body, const struct metric_sink *sink, stru
     d.sink = sink;
     d.err = err;
     d.ahead_first = d.ahead_count = 0;
+    d.arena = NULL;
     buffer_init(&d.joined, body.size);
     bool ok = decode(&d, body);
     buffer_done(&d.joined);
+    arena_free(d.arena);
     return ok;
 }
 

@@ -24,8 +24,8 @@ struct metric_sink;
  * their offset; what went to the sink before must then be thrown away.  When the
  * sink stops the request, false with `err` untouched.
  *
- * The key of a series is its label fields as they stood in the body.  Histograms
- * and exemplars are reported to `dropped`, unknown fields are skipped.
+ * The key of a series is its label fields as they stood in the body.  Exemplars
+ * are reported to `dropped`, unknown fields are skipped.
  */
 bool remote_write_decode(struct slice body, const struct metric_sink *sink, struct error *err)
     MUST_CHECK;

@@ -52,7 +52,7 @@ static void decode_sample(struct slice bytes)
     struct arena *arena = arena_new(MEMORY);
     struct rich_sample sample = {0};
     if (rich_sample_read(bytes, arena, &sample, &err) && sample.histogram &&
-        !histogram_shape_check(sample.histogram, &err))
+        !histogram_check_shape(sample.histogram, &err))
         abort();
     (void)rich_sample_bits(bytes);
     arena_free(arena);

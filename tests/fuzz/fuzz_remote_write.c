@@ -6,6 +6,7 @@
  * must say where.
  */
 #include "base/error.h"
+#include "base/histogram.h"
 #include "wire/ingest.h"
 #include "wire/remote_write.h"
 
@@ -59,6 +60,19 @@ static bool metadata(void *context, struct slice family, struct slice type, stru
     return true;
 }
 
+static bool histogram(void *context, uint32_t series, int64_t time_ms, int64_t start_ms,
+                      const struct histogram *h)
+{
+    double sum = 0;
+    struct error err = {0};
+    (void)context, (void)series, (void)time_ms, (void)start_ms;
+    for (size_t i = 0; i < h->positive.bucket_count; i++)
+        sum += h->positive.buckets[i];
+    for (size_t i = 0; i < h->custom_count; i++)
+        sum += h->custom[i];
+    return histogram_check(h, &err) || err.code == ERR_INVALID || sum > 0;
+}
+
 static void refused(void *context, size_t samples, const struct error *reason)
 {
     (void)context;
@@ -74,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                .find = find,
                                .define = define,
                                .sample = sample,
+                               .histogram = histogram,
                                .metadata = metadata,
                                .refused = refused};
     if (!remote_write_decode(slice_of(data, size), &sink, &err) && err.code != ERR_NONE)

@@ -269,6 +269,27 @@ static void bounds_are_powers(void **state)
     assert_true(histogram_bound(INT32_MIN, -4) == 0);
 }
 
+static void coarser_buckets_hold_the_same(void **state)
+{
+    (void)state;
+    /* Of schema 2 buckets -3 to 0 are bucket 0 of schema 0, 1 to 4 are 1, 5 to 8 are 2. */
+    static const struct histogram_span near[] = {{-2, 3}, {3, 2}};
+    static const double five[] = {1, 2, 3, 4, 5};
+    struct arena *arena = arena_new(4096);
+    struct histogram h = {.schema = 2, .count = 15, .positive = {near, 2, five, 5}};
+    assert_true(histogram_coarsen(arena, &h, 0));
+    assert_int_equal(h.schema, 0);
+    assert_int_equal(h.positive.span_count, 1);
+    assert_int_equal(h.positive.spans[0].offset, 0);
+    assert_int_equal(h.positive.bucket_count, 3);
+    assert_true(h.positive.buckets[0] == 6 && h.positive.buckets[1] == 4 &&
+                h.positive.buckets[2] == 5);
+    assert_true(histogram_check(&h, NULL));
+    assert_true(histogram_coarsen(arena, &h, 5));
+    assert_int_equal(h.schema, 0);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +305,7 @@ int main(void)
         cmocka_unit_test(a_wider_zero_bucket_takes_buckets_in),
         cmocka_unit_test(other_bounds_are_compared_where_they_meet),
         cmocka_unit_test(bounds_are_powers),
+        cmocka_unit_test(coarser_buckets_hold_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

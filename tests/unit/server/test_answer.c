@@ -1,6 +1,7 @@
 /* Query results as JSON: golden texts. */
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "base/histogram.h"
 #include "query/query.h"
 #include "server/answer.h"
 
@@ -92,6 +93,51 @@ static void vectors_and_matrices_differ_in_one_key(void **state)
     assert_text("[]");
 }
 
+static void histograms_have_buckets_from_low_to_high(void **state)
+{
+    (void)state;
+    static const struct histogram_span near[] = {{0, 2}, {1, 1}}, one[] = {{0, 3}};
+    static const double counts[] = {1, 0, 2.5}, bounds[] = {0.5, 1};
+    struct histogram h = {.count = 9,
+                          .sum = -1.5,
+                          .zero_count = 2,
+                          .zero_threshold = 0.125,
+                          .positive = {near, 2, counts, 3},
+                          .negative = {near, 2, counts, 3}};
+    answer_histogram(&out, 1500 * INT64_C(1000000), &h, ANSWER_PROMETHEUS);
+    assert_text("[1.500,{\"count\":\"9\",\"sum\":\"-1.5\",\"buckets\":[[1,\"-8\",\"-4\",\"2.5\"],"
+                "[1,\"-1\",\"-0.5\",\"1\"],[3,\"-0.125\",\"0.125\",\"2\"],[0,\"0.5\",\"1\",\"1\"],"
+                "[0,\"4\",\"8\",\"2.5\"]]}]");
+    struct histogram custom = {.schema = HISTOGRAM_SCHEMA_CUSTOM,
+                               .count = 3.5,
+                               .positive = {one, 1, counts, 3},
+                               .custom = bounds,
+                               .custom_count = 2};
+    answer_histogram(&out, 0, &custom, ANSWER_PROMETHEUS);
+    assert_text("[0,{\"count\":\"3.5\",\"sum\":\"0\",\"buckets\":[[3,\"-Inf\",\"0.5\",\"1\"],"
+                "[0,\"1\",\"+Inf\",\"2.5\"]]}]");
+    struct histogram empty = {.schema = 1};
+    answer_histogram(&out, 0, &empty, ANSWER_PROMETHEUS);
+    assert_text("[0,{\"count\":\"0\",\"sum\":\"0\"}]");
+}
+
+static void series_may_have_floats_and_histograms(void **state)
+{
+    (void)state;
+    struct histogram h = {.count = 0};
+    struct query_point points[] = {{0, 0, &h}, {1000000000, 2, NULL}, {2000000000, 0, &h}};
+    struct query_series series = {.points = points, .count = 3};
+    struct query_result result = {.type = RESULT_MATRIX, .series = &series, .series_count = 1};
+    answer_result(&out, &result, SIZE_MAX, ANSWER_PROMETHEUS);
+    assert_text("[{\"metric\":{},\"values\":[[1,\"2\"]],\"histograms\":[[0,{\"count\":\"0\","
+                "\"sum\":\"0\"}],"
+                "[2,{\"count\":\"0\",\"sum\":\"0\"}]]}]");
+    result.type = RESULT_VECTOR;
+    series.count = 1;
+    answer_result(&out, &result, SIZE_MAX, ANSWER_PROMETHEUS);
+    assert_text("[{\"metric\":{},\"histogram\":[0,{\"count\":\"0\",\"sum\":\"0\"}]}]");
+}
+
 static void scalars_and_strings_are_pairs(void **state)
 {
     (void)state;
@@ -171,6 +217,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(points_have_loki_numbers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(labels_are_escaped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(vectors_and_matrices_differ_in_one_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(histograms_have_buckets_from_low_to_high, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(series_may_have_floats_and_histograms, set_up, tear_down),
         cmocka_unit_test_setup_teardown(scalars_and_strings_are_pairs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(streams_are_told_apart_by_all_labels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(categorized_streams_come_together_in_time_order, set_up,

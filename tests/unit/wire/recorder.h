@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/memory.h"
 #include "wire/ingest.h"
 
@@ -83,6 +84,32 @@ static inline bool recorder_sample(void *context, uint32_t series, int64_t time_
     return ++r->items != r->stop_after;
 }
 
+static inline void recorder_side(struct recorder *r, const struct histogram_side *side)
+{
+    for (size_t i = 0; i < side->span_count; i++)
+        buffer_printf(&r->text, " %d:%u", side->spans[i].offset, side->spans[i].length);
+    for (size_t i = 0; i < side->bucket_count; i++)
+        buffer_printf(&r->text, " %016" PRIx64, double_bits(side->buckets[i]));
+    buffer_append_text(&r->text, " |");
+}
+
+static inline bool recorder_histogram(void *context, uint32_t series, int64_t time_ms,
+                                      int64_t start_ms, const struct histogram *h)
+{
+    struct recorder *r = context;
+    buffer_printf(&r->text,
+                  "%u @%" PRId64 " since %" PRId64 " %s schema %d hint %d count %g sum %g zero %g "
+                  "below %g |",
+                  series, time_ms, start_ms, h->integer ? "integer" : "float", h->schema,
+                  (int)h->hint, h->count, h->sum, h->zero_count, h->zero_threshold);
+    recorder_side(r, &h->positive);
+    recorder_side(r, &h->negative);
+    for (size_t i = 0; i < h->custom_count; i++)
+        buffer_printf(&r->text, " le %016" PRIx64, double_bits(h->custom[i]));
+    buffer_append_byte(&r->text, '\n');
+    return ++r->items != r->stop_after;
+}
+
 static inline bool recorder_metadata(void *context, struct slice family, struct slice type,
                                      struct slice help, struct slice unit)
 {
@@ -125,6 +152,7 @@ static inline struct metric_sink recorder_metric_sink(struct recorder *r)
         .find = recorder_find,
         .define = recorder_define,
         .sample = recorder_sample,
+        .histogram = recorder_histogram,
         .metadata = recorder_metadata,
         .dropped = recorder_dropped,
         .refused = recorder_refused,

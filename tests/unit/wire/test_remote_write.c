@@ -190,18 +190,140 @@ static void skips_unknown_fields_everywhere(void **state)
     assert_string_equal(recorder_text(&f->recorder), "series 0: a=<b>\n0 @1 3ff0000000000000\n");
 }
 
-static void reports_exemplars_and_histograms_as_dropped(void **state)
+static void reports_exemplars_as_dropped(void **state)
 {
     struct fixture *f = *state;
     AUTO(buffer_done) struct buffer fields;
     buffer_init(&fields, 4096);
     put_label(&fields, "a", "b");
     proto_put_bytes(&fields, 3, SLICE(""));
-    proto_put_bytes(&fields, 4, SLICE(""));
+    put_series(f, &fields);
+    assert_true(decode(f));
+    assert_string_equal(recorder_text(&f->recorder), "series 0: a=<b>\n0 dropped exemplar\n");
+}
+
+static void put_span(struct buffer *out, uint32_t field, int32_t offset, uint64_t length)
+{
+    AUTO(buffer_done) struct buffer span;
+    buffer_init(&span, 64);
+    proto_put_varint(&span, 1, zigzag_encode(offset));
+    proto_put_varint(&span, 2, length);
+    proto_put_bytes(out, field, buffer_slice(&span));
+}
+
+/* 2 and 5 observations in buckets 1 and 2 of `schema`, 1 in the zero bucket. */
+static void put_histogram(struct buffer *fields, int32_t schema)
+{
+    AUTO(buffer_done) struct buffer h, deltas;
+    buffer_init(&h, 4096);
+    buffer_init(&deltas, 64);
+    buffer_put_zigzag(&deltas, 2);
+    buffer_put_zigzag(&deltas, 3);
+    proto_put_varint(&h, 1, 8);
+    proto_put_fixed64(&h, 3, double_bits(2.5));
+    proto_put_varint(&h, 4, zigzag_encode(schema));
+    proto_put_varint(&h, 6, 1);
+    put_span(&h, 11, 1, 2);
+    proto_put_bytes(&h, 12, buffer_slice(&deltas));
+    proto_put_varint(&h, 15, 5000);
+    proto_put_bytes(fields, 4, buffer_slice(&h));
+}
+
+static void hands_on_histograms(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(buffer_done) struct buffer fields;
+    buffer_init(&fields, 4096);
+    put_label(&fields, "a", "b");
+    put_histogram(&fields, 3);
+    put_histogram(&fields, 10); /* Prometheus knows it, nobody stores it */
+    put_histogram(&fields, 53);
     put_series(f, &fields);
     assert_true(decode(f));
     assert_string_equal(recorder_text(&f->recorder),
-                        "series 0: a=<b>\n0 dropped exemplar\n0 dropped histogram\n");
+                        "series 0: a=<b>\n"
+                        "0 @5000 since 0 integer schema 3 hint 0 count 8 sum 2.5 zero 1 below 0 |"
+                        " 1:2 4000000000000000 4014000000000000 | |\n"
+                        "0 @5000 since 0 integer schema 8 hint 0 count 8 sum 2.5 zero 1 below 0 |"
+                        " 1:1 401c000000000000 | |\n"
+                        "0 @5000 since 0 integer schema 53 hint 0 count 8 sum 2.5 zero 1 below 0 |"
+                        " 1:2 4000000000000000 4014000000000000 | |\n");
+
+    struct metric_sink sink = recorder_metric_sink(&f->recorder);
+    sink.histogram = NULL;
+    buffer_clear(&f->recorder.text);
+    assert_true(remote_write_decode(buffer_slice(&f->body), &sink, &f->err));
+    assert_string_equal(recorder_text(&f->recorder),
+                        "0 dropped histogram\n0 dropped histogram\n0 dropped histogram\n");
+}
+
+static void reads_lists_that_are_not_packed(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(buffer_done) struct buffer fields, h;
+    buffer_init(&fields, 4096);
+    buffer_init(&h, 4096);
+    put_label(&fields, "a", "b");
+    proto_put_fixed64(&h, 2, double_bits(3));
+    put_span(&h, 8, -1, 2);
+    proto_put_fixed64(&h, 10, double_bits(1));
+    proto_put_fixed64(&h, 10, double_bits(2));
+    proto_put_varint(&h, 12, 7); /* deltas mean nothing in a float histogram */
+    proto_put_fixed64(&h, 16, double_bits(0.5));
+    proto_put_varint(&h, 17, 77);
+    proto_put_bytes(&fields, 4, buffer_slice(&h));
+    put_series(f, &fields);
+    assert_true(decode(f));
+    assert_string_equal(recorder_text(&f->recorder),
+                        "series 0: a=<b>\n"
+                        "0 @0 since 77 float schema 0 hint 0 count 3 sum 0 zero 0 below 0 | |"
+                        " -1:2 3ff0000000000000 4000000000000000 | le 3fe0000000000000\n");
+}
+
+static void leaves_out_a_histogram_over_the_limits(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(buffer_done) struct buffer fields, h, deltas;
+    buffer_init(&fields, 1024 * 1024);
+    buffer_init(&h, 1024 * 1024);
+    buffer_init(&deltas, 1024 * 1024);
+    put_label(&fields, "a", "b");
+    for (int i = 0; i <= HISTOGRAM_BUCKETS_MAX; i++)
+        buffer_put_zigzag(&deltas, 0);
+    proto_put_bytes(&h, 12, buffer_slice(&deltas));
+    proto_put_bytes(&fields, 4, buffer_slice(&h));
+    put_histogram(&fields, 3);
+    put_series(f, &fields);
+    assert_true(decode(f));
+    const char *text = recorder_text(&f->recorder);
+    assert_non_null(strstr(text, "refused 1: a histogram has 16385 spans, buckets or bounds"));
+    assert_non_null(strstr(text, "0 @5000 since 0 integer schema 3"));
+}
+
+static void refuses_a_histogram_cut_off_at_any_byte(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(buffer_done) struct buffer fields;
+    buffer_init(&fields, 4096);
+    put_histogram(&fields, 3);
+    struct slice message = slice_of(fields.data + 2, fields.size - 2);
+    size_t whole = 0;
+    for (size_t cut = 0; cut < message.size; cut++) {
+        AUTO(buffer_done) struct buffer series, body;
+        buffer_init(&series, 4096);
+        buffer_init(&body, 4096);
+        put_label(&series, "a", "b");
+        char *bytes = xmemdup(message.data, cut); /* so that AddressSanitizer sees a byte too far */
+        proto_put_bytes(&series, 4, slice_of(bytes, cut));
+        proto_put_bytes(&body, 1, buffer_slice(&series));
+        struct recorder r;
+        recorder_init(&r);
+        struct metric_sink sink = recorder_metric_sink(&r);
+        whole += remote_write_decode(buffer_slice(&body), &sink, &f->err);
+        recorder_done(&r);
+        free(bytes);
+    }
+    assert_int_equal(whole, 7); /* between its fields */
 }
 
 static void hands_on_metadata_with_the_word_for_its_type(void **state)
@@ -352,7 +474,11 @@ int main(void)
         TEST(joins_labels_that_stand_between_samples),
         TEST(finds_labels_behind_the_samples),
         TEST(skips_unknown_fields_everywhere),
-        TEST(reports_exemplars_and_histograms_as_dropped),
+        TEST(reports_exemplars_as_dropped),
+        TEST(hands_on_histograms),
+        TEST(reads_lists_that_are_not_packed),
+        TEST(leaves_out_a_histogram_over_the_limits),
+        TEST(refuses_a_histogram_cut_off_at_any_byte),
         TEST(hands_on_metadata_with_the_word_for_its_type),
         TEST(an_empty_request_is_fine),
         TEST(leaves_out_a_series_that_the_sink_refuses),

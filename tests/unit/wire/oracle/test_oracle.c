@@ -69,9 +69,113 @@ static void *array_of(size_t count)
 
 /* ---- remote-write ----------------------------------------------------------- */
 
-static void fill_series(Oracle__TimeSeries *series)
+static size_t random_spans(Oracle__BucketSpan ***spans)
+{
+    size_t wanted = pick(3), count = 0;
+    *spans = array_of(wanted);
+    while (count < wanted) {
+        Oracle__BucketSpan *span =
+            ADD(*spans, count, Oracle__BucketSpan, ORACLE__BUCKET_SPAN__INIT);
+        span->offset = (int32_t)next_random();
+        span->length = (uint32_t)pick(1000);
+    }
+    return count;
+}
+
+static size_t random_deltas(int64_t **deltas)
+{
+    size_t count = pick(MOST);
+    *deltas = xcalloc(count + 1, sizeof(**deltas));
+    for (size_t i = 0; i < count; i++)
+        (*deltas)[i] = pick(2) ? (int64_t)pick(500) - 100 : (int64_t)(next_random() >> 14);
+    return count;
+}
+
+static size_t random_doubles(double **numbers)
+{
+    size_t count = pick(MOST);
+    *numbers = xcalloc(count + 1, sizeof(**numbers));
+    for (size_t i = 0; i < count; i++)
+        (*numbers)[i] = double_from_bits(next_random());
+    return count;
+}
+
+/* Any fields in any mix: what does not fit together is not the decoder's to judge. */
+static void fill_histogram(Oracle__Histogram *h)
+{
+    h->count_case =
+        pick(2) ? ORACLE__HISTOGRAM__COUNT_COUNT_INT : ORACLE__HISTOGRAM__COUNT_COUNT_FLOAT;
+    if (h->count_case == ORACLE__HISTOGRAM__COUNT_COUNT_INT)
+        h->count_int = pick(100000);
+    else
+        h->count_float = 2.5;
+    h->zero_count_case = ORACLE__HISTOGRAM__ZERO_COUNT_ZERO_COUNT_INT;
+    h->zero_count_int = pick(100000);
+    h->sum = (double)pick(1000) / 8;
+    h->schema = (int32_t)pick(62) - 53; /* above 8 it would be made coarser */
+    h->zero_threshold = pick(2) ? 0x1p-128 : 0;
+    h->n_negative_spans = random_spans(&h->negative_spans);
+    h->n_positive_spans = random_spans(&h->positive_spans);
+    h->n_negative_deltas = random_deltas(&h->negative_deltas);
+    h->n_positive_deltas = random_deltas(&h->positive_deltas);
+    h->n_negative_counts = random_doubles(&h->negative_counts);
+    h->n_positive_counts = random_doubles(&h->positive_counts);
+    h->n_custom_values = random_doubles(&h->custom_values);
+    h->reset_hint = (Oracle__Histogram__ResetHint)pick(4);
+    h->timestamp = random_time();
+    h->start_timestamp = random_time();
+}
+
+static struct histogram_span *spans_of(Oracle__BucketSpan **spans, size_t count)
+{
+    struct histogram_span *copy = xcalloc(count + 1, sizeof(*copy));
+    for (size_t i = 0; i < count; i++)
+        copy[i] = (struct histogram_span){spans[i]->offset, spans[i]->length};
+    return copy;
+}
+
+static double *sums_of(const int64_t *deltas, size_t count)
+{
+    double *sums = xcalloc(count + 1, sizeof(*sums));
+    int64_t level = 0;
+    for (size_t i = 0; i < count; i++)
+        sums[i] = (double)(level += deltas[i]);
+    return sums;
+}
+
+static void tell_histogram(const Oracle__Histogram *m, uint32_t series, struct recorder *r)
+{
+    bool integer = m->count_case != ORACLE__HISTOGRAM__COUNT_COUNT_FLOAT;
+    struct histogram_span *positive = spans_of(m->positive_spans, m->n_positive_spans);
+    struct histogram_span *negative = spans_of(m->negative_spans, m->n_negative_spans);
+    double *ups = sums_of(m->positive_deltas, m->n_positive_deltas);
+    double *downs = sums_of(m->negative_deltas, m->n_negative_deltas);
+    struct histogram h = {
+        .schema = m->schema,
+        .hint = (enum counter_reset_hint)m->reset_hint,
+        .integer = integer,
+        .zero_threshold = m->zero_threshold,
+        .zero_count = (double)m->zero_count_int,
+        .count = integer ? (double)m->count_int : m->count_float,
+        .sum = m->sum,
+        .positive = {positive, m->n_positive_spans, integer ? ups : m->positive_counts,
+                     integer ? m->n_positive_deltas : m->n_positive_counts},
+        .negative = {negative, m->n_negative_spans, integer ? downs : m->negative_counts,
+                     integer ? m->n_negative_deltas : m->n_negative_counts},
+        .custom = m->custom_values,
+        .custom_count = m->n_custom_values,
+    };
+    recorder_histogram(r, series, m->timestamp, m->start_timestamp, &h);
+    free(positive);
+    free(negative);
+    free(ups);
+    free(downs);
+}
+
+static void fill_series(Oracle__TimeSeries *series, bool with_histograms)
 {
     size_t labels = pick(MOST), samples = pick(MOST), exemplars = pick(8) == 0;
+    size_t histograms = with_histograms ? pick(3) : 0;
     series->labels = array_of(labels);
     series->samples = array_of(samples);
     series->exemplars = array_of(exemplars);
@@ -87,11 +191,15 @@ static void fill_series(Oracle__TimeSeries *series)
         sample->value = pick(3) == 0 ? 0 : double_from_bits(next_random());
         sample->timestamp = random_time();
     }
+    series->histograms = array_of(histograms);
+    while (series->n_histograms < histograms)
+        fill_histogram(ADD(series->histograms, series->n_histograms, Oracle__Histogram,
+                           ORACLE__HISTOGRAM__INIT));
     if (exemplars)
         ADD(series->exemplars, series->n_exemplars, Oracle__Exemplar, ORACLE__EXEMPLAR__INIT);
 }
 
-static Oracle__WriteRequest *random_write_request(void)
+static Oracle__WriteRequest *random_write_request(bool with_histograms)
 {
     Oracle__WriteRequest *request = xmalloc(sizeof(*request));
     oracle__write_request__init(request);
@@ -100,7 +208,8 @@ static Oracle__WriteRequest *random_write_request(void)
     request->metadata = array_of(metadata);
     while (request->n_timeseries < series)
         fill_series(ADD(request->timeseries, request->n_timeseries, Oracle__TimeSeries,
-                        ORACLE__TIME_SERIES__INIT));
+                        ORACLE__TIME_SERIES__INIT),
+                    with_histograms);
     while (request->n_metadata < metadata) {
         Oracle__MetricMetadata *m = ADD(request->metadata, request->n_metadata,
                                         Oracle__MetricMetadata, ORACLE__METRIC_METADATA__INIT);
@@ -137,6 +246,8 @@ static void tell_write_request(const Oracle__WriteRequest *request, struct recor
                             series->samples[k]->value);
         for (size_t k = 0; k < series->n_exemplars; k++)
             recorder_dropped(r, (uint32_t)number, "exemplar");
+        for (size_t k = 0; k < series->n_histograms; k++)
+            tell_histogram(series->histograms[k], (uint32_t)number, r);
     }
     for (size_t i = 0; i < request->n_metadata; i++) {
         const Oracle__MetricMetadata *m = request->metadata[i];
@@ -165,7 +276,7 @@ static void we_read_what_protobuf_c_writes_as_remote_write(void **state)
 {
     (void)state;
     for (int round = 0; round < ROUNDS; round++) {
-        Oracle__WriteRequest *request = random_write_request();
+        Oracle__WriteRequest *request = random_write_request(true);
         size_t size = oracle__write_request__get_packed_size(request);
         uint8_t *bytes = xmalloc(size + 1);
         oracle__write_request__pack(request, bytes);
@@ -204,7 +315,7 @@ static void protobuf_c_reads_what_we_write_as_remote_write(void **state)
 {
     (void)state;
     for (int round = 0; round < ROUNDS; round++) {
-        Oracle__WriteRequest *request = random_write_request();
+        Oracle__WriteRequest *request = random_write_request(false);
         AUTO(buffer_done) struct buffer body;
         buffer_init(&body, 1024 * 1024);
         write_ourselves(request, &body);
