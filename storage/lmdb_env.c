@@ -28,6 +28,8 @@ bool lmdb_failed(const struct lmdb_env *e, int rc, const char *what, struct erro
     case MDB_MAP_FULL:
     case MDB_READERS_FULL:
     case ENOMEM:
+    case EMFILE:
+    case ENFILE:
         code = ERR_UNAVAILABLE;
         break;
     case MDB_CORRUPTED:

@@ -17,7 +17,7 @@
 
 #include <fcntl.h>
 
-enum { PATH_SIZE = 4096 };
+enum { PATH_SIZE = 4096, DAYS_HELD_MAX = 32 };
 
 /* The series that the segment at hand has defined for one head. */
 struct defined {
@@ -60,12 +60,22 @@ struct replay {
 
 /* ---- what partitions hold already --------------------------------------- */
 
+static void days_release(struct replay *r)
+{
+    for (size_t i = 0; i < r->days.count; i++)
+        partition_release(r->days.items[i].partition);
+    r->days.count = 0;
+}
+
 static struct day *find_day(struct replay *r, struct head *head, int32_t number)
 {
     for (size_t i = r->days.count; i-- > 0;) {
         if (r->days.items[i].head == head && r->days.items[i].day == number)
             return &r->days.items[i];
     }
+    /* A log may touch more days than there are descriptors; marks are kept anyway. */
+    if (r->days.count == DAYS_HELD_MAX)
+        days_release(r);
     struct day day = {head, number, NULL};
     struct partition_id id = {slice_from_text(head->tenant), head->kind, number};
     if (catalog_generation(r->store->catalog, id.tenant, id.kind, number) != 0) {
@@ -430,8 +440,7 @@ static void replay_done(struct replay *r)
 {
     maps_clear(r);
     array_done(&r->maps);
-    for (size_t i = 0; i < r->days.count; i++)
-        partition_release(r->days.items[i].partition);
+    days_release(r);
     array_done(&r->days);
     array_done(&r->marks);
     table_done(&r->mark_table);
