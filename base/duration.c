@@ -32,14 +32,6 @@ int64_t ns_add(int64_t a, int64_t b)
     return a < 0 ? INT64_MIN : INT64_MAX;
 }
 
-int64_t ns_sub(int64_t a, int64_t b)
-{
-    int64_t difference;
-    if (!__builtin_sub_overflow(a, b, &difference))
-        return difference;
-    return a < 0 ? INT64_MIN : INT64_MAX;
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';

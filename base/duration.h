@@ -57,6 +57,12 @@ int64_t days_from_civil(int64_t year, int month, int day);
 
 /* Checked arithmetic that stops at the ends of the range. */
 int64_t ns_add(int64_t a, int64_t b);
-int64_t ns_sub(int64_t a, int64_t b);
+static inline int64_t ns_sub(int64_t a, int64_t b)
+{
+    int64_t difference;
+    if (!__builtin_sub_overflow(a, b, &difference))
+        return difference;
+    return a < 0 ? INT64_MIN : INT64_MAX;
+}
 
 #endif

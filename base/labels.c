@@ -10,12 +10,18 @@
 
 enum { SHORT_NAME = 200 }; /* a name in an error message is cut to this many bytes */
 
+/* Labels of one origin share their texts: the same place is the same text. */
+static int compare_text(struct slice a, struct slice b)
+{
+    return a.data == b.data && a.size == b.size ? 0 : slice_compare(a, b);
+}
+
 int label_compare(const void *a, const void *b)
 {
     const struct label *left = a;
     const struct label *right = b;
-    int order = slice_compare(left->name, right->name);
-    return order != 0 ? order : slice_compare(left->value, right->value);
+    int order = compare_text(left->name, right->name);
+    return order != 0 ? order : compare_text(left->value, right->value);
 }
 
 /* Label sets are small and mostly sorted already: insertion sort wins. */

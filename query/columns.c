@@ -8,15 +8,6 @@
 
 #include <string.h>
 
-int64_t grid_time(const struct grid *grid, size_t step)
-{
-    int64_t distance, time;
-    if (__builtin_mul_overflow((int64_t)step, grid->step_ns, &distance) ||
-        __builtin_add_overflow(grid->start_ns, distance, &time))
-        return INT64_MAX;
-    return time;
-}
-
 bool column_init(struct column *column, struct labels labels, size_t steps, struct arena *arena)
 {
     uint8_t *cells = arena_calloc(arena, steps, 1);

@@ -41,7 +41,15 @@ struct grid {
     int64_t start_ns, step_ns;
     size_t steps; /* at least 1 */
 };
-int64_t grid_time(const struct grid *grid, size_t step); /* saturates */
+
+static inline int64_t grid_time(const struct grid *grid, size_t step) /* saturates */
+{
+    int64_t distance, time;
+    if (__builtin_mul_overflow((int64_t)step, grid->step_ns, &distance) ||
+        __builtin_add_overflow(grid->start_ns, distance, &time))
+        return INT64_MAX;
+    return time;
+}
 
 enum cell { CELL_NONE, CELL_FLOAT, CELL_HISTOGRAM };
 
@@ -208,7 +216,16 @@ struct window_call {
 };
 
 /* The samples of window `step`: [*from, *to) in the run; both only move forward. */
-void window_bounds(const struct window_call *call, const struct window_run *run, size_t step,
-                   size_t *from, size_t *to);
+static inline void window_bounds(const struct window_call *call, const struct window_run *run,
+                                 size_t step, size_t *from, size_t *to)
+{
+    int64_t end = grid_time(&call->grid, step), start;
+    if (__builtin_sub_overflow(end, call->range_ns, &start))
+        start = INT64_MIN;
+    while (*to < run->count && run->times_ns[*to] <= end)
+        (*to)++;
+    while (*from < *to && run->times_ns[*from] <= start)
+        (*from)++;
+}
 
 #endif

@@ -16,18 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void window_bounds(const struct window_call *call, const struct window_run *run, size_t step,
-                   size_t *from, size_t *to)
-{
-    int64_t end = grid_time(&call->grid, step), start;
-    if (__builtin_sub_overflow(end, call->range_ns, &start))
-        start = INT64_MIN;
-    while (*to < run->count && run->times_ns[*to] <= end)
-        (*to)++;
-    while (*from < *to && run->times_ns[*from] <= start)
-        (*from)++;
-}
-
 static void put(struct column *out, size_t step, double value)
 {
     out->cells[step] = CELL_FLOAT;

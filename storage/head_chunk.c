@@ -226,6 +226,12 @@ bool head_chunk_next_rich(const struct head_chunk *chunk, uint32_t size, uint32_
     return true;
 }
 
+/* Of n low bytes; more than 8 are not written. */
+static const uint64_t byte_mask[16] = {
+    0x0,          0xff,           0xffff,           0xffffff,           0xffffffff,
+    0xffffffffff, 0xffffffffffff, 0xffffffffffffff, 0xffffffffffffffff,
+};
+
 void head_chunk_decode(const struct head_chunk *chunk, uint32_t count, int64_t *times_ns,
                        uint64_t *bits)
 {
@@ -253,7 +259,10 @@ void head_chunk_decode(const struct head_chunk *chunk, uint32_t count, int64_t *
         }
         unsigned size = head & 0xf;
         uint64_t differs = 0;
-        memcpy(&differs, at, size);
+        if (LIKELY(count - i > sizeof(differs))) /* each sample to come has a byte at least */
+            differs = bytes_get64(at) & byte_mask[size];
+        else
+            memcpy(&differs, at, size);
         at += size;
         value ^= differs << ((head >> 4 & 7) * 8);
         time += delta_ns;

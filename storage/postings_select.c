@@ -143,9 +143,27 @@ static int compare_ids(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
+/* Sorting by marking each id in a bitmap: for many ids, in less time than comparing takes. */
+static void sort_by_bits(struct id_list *ids, uint32_t id_bound)
+{
+    size_t words = (size_t)id_bound / 64 + 1;
+    AUTO(memory_drop) uint64_t *bits = xcalloc(words, sizeof(*bits));
+    for (size_t i = 0; i < ids->count; i++) {
+        uint32_t id = ids->items[i];
+        if (id < id_bound)
+            bits[id / 64] |= UINT64_C(1) << id % 64;
+    }
+    ids->count = 0; /* marks are not more than there were ids */
+    for (size_t w = 0; w < words; w++) {
+        for (uint64_t left = bits[w]; left; left &= left - 1)
+            ids->items[ids->count++] = (uint32_t)(w * 64 + (size_t)__builtin_ctzll(left));
+    }
+}
+
 /* The union of a term's lists.  A series has one value per name: no id comes twice, except
  * that alternations may name a value twice. */
-static void term_ids(const struct postings *postings, const struct term *term, struct id_list *out)
+static void term_ids(const struct postings *postings, const struct term *term, uint32_t id_bound,
+                     struct id_list *out)
 {
     out->count = 0;
     for (size_t i = 0; i < term->candidates.count; i++) {
@@ -159,6 +177,10 @@ static void term_ids(const struct postings *postings, const struct term *term, s
     }
     if (term->candidates.count < 2 || out->count < 2)
         return;
+    if (out->count > id_bound / 256) {
+        sort_by_bits(out, id_bound);
+        return;
+    }
     qsort(out->items, out->count, sizeof(*out->items), compare_ids);
     size_t kept = 1;
     for (size_t i = 1; i < out->count; i++) {
@@ -230,7 +252,7 @@ void postings_select(const struct postings *postings, const struct postings_plan
     out->count = 0;
     for (size_t at; (at = next_term(postings, plan, used)) != SIZE_MAX;) {
         used[at] = true;
-        term_ids(postings, &plan->terms[at], first ? out : &other);
+        term_ids(postings, &plan->terms[at], plan->id_bound, first ? out : &other);
         if (!first)
             filter_ids(out, &other, true);
         first = false;
@@ -245,7 +267,7 @@ void postings_select(const struct postings *postings, const struct postings_plan
     for (size_t i = 0; i < plan->count && out->count > 0; i++) {
         if (!plan->terms[i].subtract)
             continue;
-        term_ids(postings, &plan->terms[i], &other);
+        term_ids(postings, &plan->terms[i], plan->id_bound, &other);
         filter_ids(out, &other, false);
     }
     while (out->count > 0 && out->items[out->count - 1] >= plan->id_bound)

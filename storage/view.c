@@ -10,7 +10,7 @@
 #include "base/matcher.h"
 #include "storage/postings.h"
 
-enum { PREFETCH_FAR = 16, PREFETCH_NEAR = 8, CANCEL_STEP = 1024 };
+enum { PREFETCH_FAR = 16, PREFETCH_NEAR = 8, CANCEL_STEP = 1024, LABELS_ON_STACK = 64 };
 
 /* ---- taking, under the head's lock -------------------------------------- */
 
@@ -115,6 +115,33 @@ __attribute__((always_inline)) static inline void prefetch(const struct head *he
         __builtin_prefetch(series->open, 1);
 }
 
+/*
+ * Series that were made while the matchers ran.  The batch that brought them may be
+ * applied by now and would be seen in part without them.
+ */
+static bool add_new_ids(const struct head *head, const struct selection *selection,
+                        uint32_t id_bound, struct id_list *ids, struct error *err)
+{
+    struct label items[LABELS_ON_STACK];
+    for (size_t id = id_bound; id < head->series.count; id++) {
+        const struct series *series = head->series.items[id];
+        if (series == NULL ||
+            (series->open == NULL && series->side == NULL && series->frozen == NULL))
+            continue;
+        struct label *more = series->pair_count > LABELS_ON_STACK
+                                 ? xcalloc(series->pair_count, sizeof(*more))
+                                 : NULL;
+        struct labels labels = head_labels(head, series, more ? more : items);
+        int hit = matchers_test(selection->matchers, selection->matcher_count, labels, err);
+        free(more);
+        if (hit < 0)
+            return false;
+        if (hit)
+            array_push(ids, (uint32_t)id);
+    }
+    return true;
+}
+
 static bool take_ids(const struct head *head, const struct taking *taking,
                      const struct id_list *ids, struct error *err)
 {
@@ -162,15 +189,16 @@ static void set_selections(struct store_view *view, const struct view_request *r
     }
 }
 
-static bool decide(struct store_view *view, struct postings_plan **plans, struct error *err)
+static bool decide(struct store_view *view, struct postings_plan **plans, uint32_t *id_bound,
+                   struct error *err)
 {
     struct head *head = view->head;
     pthread_mutex_lock(&head->lock);
+    *id_bound = (uint32_t)head->series.count;
     for (size_t i = 0; i < view->count; i++) {
         if (view->selections[i].same_as == i)
-            plans[i] =
-                postings_plan_new(&head->postings, view->selections[i].matchers,
-                                  view->selections[i].matcher_count, (uint32_t)head->series.count);
+            plans[i] = postings_plan_new(&head->postings, view->selections[i].matchers,
+                                         view->selections[i].matcher_count, *id_bound);
     }
     pthread_mutex_unlock(&head->lock);
     for (size_t i = 0; i < view->count; i++) {
@@ -184,10 +212,11 @@ static bool take(struct store_view *view, const struct view_request *request, st
 {
     struct head *head = view->head;
     struct id_list ids = {0};
+    uint32_t id_bound = 0;
     bool ok = true;
     AUTO(memory_drop)
     struct postings_plan **plans = xcalloc(view->count, sizeof(struct postings_plan *));
-    if (decide(view, plans, err)) {
+    if (decide(view, plans, &id_bound, err)) {
         pthread_mutex_lock(&head->lock);
         if (head->applied_lsn > view->lsn)
             view->lsn = head->applied_lsn;
@@ -196,7 +225,8 @@ static bool take(struct store_view *view, const struct view_request *request, st
                 continue;
             struct taking taking = {request, &view->selections[i]};
             postings_select(&head->postings, plans[i], &ids);
-            ok = take_ids(head, &taking, &ids, err);
+            ok = add_new_ids(head, taking.to, id_bound, &ids, err) &&
+                 take_ids(head, &taking, &ids, err);
         }
         pthread_mutex_unlock(&head->lock);
     } else {

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-enum { WRITERS = 3, BATCHES = 200, PARTS = 4 };
+enum { WRITERS = 3, BATCHES = 200, PARTS = 4, OTHERS = 10000 };
 
 struct shared {
     struct fixture *f;
@@ -39,6 +39,77 @@ static void *write_logs(void *context)
         put_line(mine->f, "x", T0 + i * NS_PER_MS, line);
     }
     return NULL;
+}
+
+/* Each batch brings a generation of PARTS new series. */
+static void *write_new_series(void *context)
+{
+    struct shared *mine = context;
+    for (int i = 0; i < BATCHES; i++) {
+        struct batch *batch = new_batch(mine->f, STORE_METRIC);
+        for (int part = 0; part < PARTS; part++) {
+            char name[32];
+            snprintf(name, sizeof(name), "new%d-%d", i, part);
+            batch_sample(batch, define(batch, "generation", name), T0, i, NULL);
+            usleep(100); /* many views begin between two definitions */
+        }
+        commit(batch);
+    }
+    return NULL;
+}
+
+/* New series are there with their batch, whatever the matchers had to look at before. */
+static void check_generations(struct fixture *f)
+{
+    struct error err = {0};
+    struct matcher matchers[2];
+    assert_true(
+        matcher_init(&matchers[0], MATCH_EQUAL, LABEL_NAME_METRIC, SLICE("generation"), &err));
+    assert_true(matcher_init(&matchers[1], MATCH_REGEX, SLICE("app"),
+                             SLICE("(n|m)e[a-z]+[0-9]*-.*"), &err));
+    struct cursor_request request = {.tenant = SLICE("t"),
+                                     .kind = STORE_METRIC,
+                                     .matchers = matchers,
+                                     .matcher_count = 2,
+                                     .start_ns = INT64_MIN,
+                                     .end_ns = INT64_MAX};
+    struct cursor *cursor = cursor_open(f->store, &request, &err);
+    assert_non_null(cursor);
+    assert_int_equal(cursor_series_count(cursor) % PARTS, 0);
+    cursor_close(cursor);
+    for (int i = 0; i < 2; i++)
+        matcher_done(&matchers[i]);
+}
+
+static void *look_at_generations(void *context)
+{
+    struct shared *mine = context;
+    while (!__atomic_load_n(&mine->stop, __ATOMIC_ACQUIRE)) {
+        check_generations(mine->f);
+        mine->views++;
+    }
+    return NULL;
+}
+
+static void new_series_come_with_their_whole_batch(void **state)
+{
+    struct fixture *f = *state;
+    struct shared writer = {.f = f};
+    struct shared reader = {.f = f};
+    pthread_t threads[2];
+    struct batch *batch = new_batch(f, STORE_METRIC);
+    for (int i = 0; i < OTHERS; i++) { /* so that matchers take their time */
+        char name[32];
+        snprintf(name, sizeof(name), "neither%d", i);
+        batch_sample(batch, define(batch, "other", name), T0, i, NULL);
+    }
+    commit(batch);
+    pthread_create(&threads[0], NULL, look_at_generations, &reader);
+    pthread_create(&threads[1], NULL, write_new_series, &writer);
+    pthread_join(threads[1], NULL);
+    __atomic_store_n(&reader.stop, true, __ATOMIC_RELEASE);
+    pthread_join(threads[0], NULL);
+    check_generations(f);
 }
 
 static void *seal_always(void *context)
@@ -193,6 +264,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(readers_see_whole_batches_while_sealing_runs),
+        TEST(new_series_come_with_their_whole_batch),
         TEST(batches_share_syncs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
