@@ -150,7 +150,7 @@ static void day_store(struct catalog *c, struct catalog_day day)
 
 /* ---- the days database: tenant NUL [kind, day big-endian] ----------------- */
 
-enum { DAY_TAIL_SIZE = 5 };
+enum { DAY_TAIL_SIZE = 5, DAY_CLOSED = 1 };
 
 static struct slice day_key(char key[KEY_SIZE_MAX], const struct catalog_day *day)
 {
@@ -172,12 +172,14 @@ static bool day_row_load(struct catalog *c, struct slice key, struct slice value
         tenant_insert(c, tenant);
         return true;
     }
-    if (key.size != end + 1 + DAY_TAIL_SIZE || value.size != 4 ||
+    if (key.size != end + 1 + DAY_TAIL_SIZE || (value.size != 4 && value.size != 8) ||
         (unsigned char)key.data[end + 1] >= STORE_KINDS)
         return false;
-    day_store(c, (struct catalog_day){tenant, (enum store_kind)key.data[end + 1],
-                                      (int32_t)(bytes_get32_big(key.data + end + 2) ^ 0x80000000u),
-                                      bytes_get32(value.data)});
+    day_store(c,
+              (struct catalog_day){tenant, (enum store_kind)key.data[end + 1],
+                                   (int32_t)(bytes_get32_big(key.data + end + 2) ^ 0x80000000u),
+                                   bytes_get32(value.data),
+                                   value.size == 8 && bytes_get32(value.data + 4) == DAY_CLOSED});
     return true;
 }
 
@@ -352,16 +354,24 @@ bool catalog_tenants(struct catalog *c, struct arena *arena, struct slice **tena
 
 /* ---- days ----------------------------------------------------------------- */
 
-uint32_t catalog_generation(struct catalog *c, struct slice tenant, enum store_kind kind,
-                            int32_t day)
+bool catalog_find_day(struct catalog *c, struct slice tenant, enum store_kind kind, int32_t day,
+                      struct catalog_day *out)
 {
-    struct catalog_day wanted = {tenant, kind, day, 0};
+    struct catalog_day wanted = {.tenant = tenant, .kind = kind, .day = day};
     bool found;
     pthread_mutex_lock(&c->lock);
     size_t at = day_position(c, &wanted, &found);
-    uint32_t generation = found ? c->days.items[at].generation : 0;
+    if (found)
+        *out = c->days.items[at];
     pthread_mutex_unlock(&c->lock);
-    return generation;
+    return found;
+}
+
+uint32_t catalog_generation(struct catalog *c, struct slice tenant, enum store_kind kind,
+                            int32_t day)
+{
+    struct catalog_day found;
+    return catalog_find_day(c, tenant, kind, day, &found) ? found.generation : 0;
 }
 
 static bool days_copy(struct catalog *c, size_t from, size_t to, struct arena *arena,
@@ -380,7 +390,8 @@ bool catalog_days(struct catalog *c, struct slice tenant, enum store_kind kind, 
                   int32_t last, struct arena *arena, struct catalog_day **days, size_t *count,
                   struct error *err)
 {
-    struct catalog_day low = {tenant, kind, first, 0}, high = {tenant, kind, last, 0};
+    struct catalog_day low = {.tenant = tenant, .kind = kind, .day = first};
+    struct catalog_day high = {.tenant = tenant, .kind = kind, .day = last};
     bool found;
     if (first > last) {
         *days = NULL;
@@ -406,12 +417,13 @@ bool catalog_all_days(struct catalog *c, struct arena *arena, struct catalog_day
 
 bool catalog_set_day(struct catalog *c, const struct catalog_day *day, struct error *err)
 {
-    char key[KEY_SIZE_MAX], value[4];
+    char key[KEY_SIZE_MAX], value[8];
     if (!tenant_name_is_valid(day->tenant))
         return error_set(err, ERR_INVALID, "bad tenant name");
     bytes_put32(value, day->generation);
+    bytes_put32(value + 4, DAY_CLOSED);
     struct row row = {DB_DAYS, day->generation == 0, day_key(key, day),
-                      slice_of(value, sizeof(value))};
+                      slice_of(value, day->closed ? 8 : 4)};
     if (!rows_commit(c, &row, 1, err))
         return false;
     pthread_mutex_lock(&c->lock);

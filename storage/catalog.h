@@ -55,6 +55,7 @@ struct catalog_day {
     enum store_kind kind;
     int32_t day; /* days since the epoch, UTC */
     uint32_t generation;
+    bool closed; /* rewritten after its end, and nothing came since */
 };
 
 /* The generation of a day, or 0 when there is none. */
@@ -69,6 +70,10 @@ bool catalog_days(struct catalog *catalog, struct slice tenant, enum store_kind 
 /* All days of all tenants, sorted by tenant, kind, day. */
 bool catalog_all_days(struct catalog *catalog, struct arena *arena, struct catalog_day **days,
                       size_t *count, struct error *err) MUST_CHECK;
+
+/* What the catalog says of a day; false: nothing. */
+bool catalog_find_day(struct catalog *catalog, struct slice tenant, enum store_kind kind,
+                      int32_t day, struct catalog_day *found);
 
 /* Name (or rename) a day's generation; 0 removes the row.  Durable on return. */
 bool catalog_set_day(struct catalog *catalog, const struct catalog_day *day, struct error *err)

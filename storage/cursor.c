@@ -229,6 +229,13 @@ static bool select_partitions(struct cursor *cursor, struct error *err)
 
 /* ---- the cursor -------------------------------------------------------- */
 
+static bool select_all(struct cursor *cursor, struct error *err)
+{
+    const struct cursor_request *request = &cursor->request;
+    return request->start_ns > request->end_ns ||
+           (open_view(cursor, err) && select_head(cursor, err) && select_partitions(cursor, err));
+}
+
 static int compare_series(const void *a, const void *b)
 {
     const struct cursor_series *left = a;
@@ -236,20 +243,30 @@ static int compare_series(const void *a, const void *b)
     return labels_compare(left->labels, right->labels);
 }
 
-struct cursor *cursor_open(struct store *store, const struct cursor_request *request,
-                           struct error *err)
+static struct cursor *cursor_new(struct store *store, const struct cursor_request *request)
 {
     struct cursor *cursor = xcalloc(1, sizeof(*cursor));
     cursor->store = store;
     cursor->request = *request;
     cursor->memory_max = request->memory_max ? request->memory_max : CURSOR_MEMORY_DEFAULT;
     cursor->arena = arena_new(cursor->memory_max);
-    bool ok =
-        request->start_ns > request->end_ns ||
-        (open_view(cursor, err) && select_head(cursor, err) && select_partitions(cursor, err));
-    if (!ok) {
-        cursor_close(cursor);
-        return NULL;
+    return cursor;
+}
+
+struct cursor *cursor_open(struct store *store, const struct cursor_request *request,
+                           struct error *err)
+{
+    struct cursor *cursor;
+    for (;;) {
+        uint64_t rewrites = partitions_rewrites(store->partitions);
+        cursor = cursor_new(store, request);
+        if (!select_all(cursor, err)) {
+            cursor_close(cursor);
+            return NULL;
+        }
+        if (partitions_rewrites(store->partitions) == rewrites || cursor->own_view == NULL)
+            break;
+        cursor_close(cursor); /* a day was rewritten: what we have may lie in two generations */
     }
     if (cursor->series.count > 1)
         qsort(cursor->series.items, cursor->series.count, sizeof(*cursor->series.items),

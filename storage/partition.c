@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "storage/catalog.h"
+#include "storage/crash_point.h"
 #include "storage/partition_internal.h"
 
 #include <dirent.h>
@@ -31,6 +32,7 @@ struct partitions {
     struct partition *first;
     size_t open_count;
     int32_t newest_day;
+    uint64_t rewrites; /* atomic */
 };
 
 enum {
@@ -276,6 +278,9 @@ static bool state_load(struct partition *p, struct error *err)
     bool ok = reading_get(&r, DB_META, SLICE("state"), &value, err);
     if (ok && value.data != NULL && !state_get(value, &p->state))
         ok = reading_corrupt(&r, "malformed state, or a newer format", err);
+    ok = ok && reading_get(&r, DB_META, SLICE("closed"), &value, err);
+    if (ok && value.data != NULL && !closed_get(value, &p->closed))
+        ok = reading_corrupt(&r, "malformed row of the close", err);
     MDB_val key, summary;
     int rc = ok ? mdb_cursor_get(r.cursor, &key, &summary, MDB_FIRST) : MDB_NOTFOUND;
     for (; ok && rc == 0; rc = mdb_cursor_get(r.cursor, &key, &summary, MDB_NEXT)) {
@@ -352,6 +357,10 @@ void partition_release(struct partition *p)
     if (p == NULL)
         return;
     struct partitions *set = p->set;
+    if (p->hidden) {
+        partition_free(p);
+        return;
+    }
     pthread_mutex_lock(&set->lock);
     if (--p->references == 0) {
         if (p->day > set->newest_day)
@@ -400,15 +409,13 @@ struct partition *partition_acquire_for_seal(struct partitions *set, const struc
     return p;
 }
 
-bool partition_name(struct partition *p, struct error *err)
+/* The file's entry, and those of folders that may be new, must last before the row does. */
+static bool folders_sync(const struct partition *p, struct error *err)
 {
-    if (p->named)
-        return true;
-    struct slice tenant = slice_from_text(p->tenant);
     char folder[PATH_MAX];
-    if (!partition_path(p->set, tenant, p->kind, p->day, 0, folder, sizeof(folder), err))
+    if (!partition_path(p->set, slice_from_text(p->tenant), p->kind, p->day, 0, folder,
+                        sizeof(folder), err))
         return false;
-    /* The file's entry, and those of folders that may be new, must last before the row does. */
     for (int level = 0; level < 4; level++) {
         if (!directory_sync(folder, err))
             return false;
@@ -417,13 +424,84 @@ bool partition_name(struct partition *p, struct error *err)
             break;
         *slash = '\0';
     }
-    struct catalog_day day = {tenant, p->kind, p->day, p->generation};
+    return true;
+}
+
+bool partition_name(struct partition *p, struct error *err)
+{
+    if (p->named || p->hidden)
+        return true;
+    struct slice tenant = slice_from_text(p->tenant);
+    if (!folders_sync(p, err))
+        return false;
+    struct catalog_day day = {tenant, p->kind, p->day, p->generation, false};
     if (!catalog_set_day(p->set->catalog, &day, err))
         return false;
     pthread_mutex_lock(&p->set->lock);
     p->named = true;
     pthread_mutex_unlock(&p->set->lock);
     return true;
+}
+
+/* ---- generations -------------------------------------------------------------------- */
+
+static struct catalog_day row_of(const struct partition *p, uint32_t generation, bool closed)
+{
+    return (struct catalog_day){slice_from_text(p->tenant), p->kind, p->day, generation, closed};
+}
+
+bool partition_mark_late(struct partition *p, struct error *err)
+{
+    struct catalog_day row = row_of(p, p->generation, false);
+    if (p->closed.lsn == 0 || p->late)
+        return true;
+    if (!catalog_set_day(p->set->catalog, &row, err))
+        return false;
+    p->late = true;
+    return true;
+}
+
+bool partition_discard(struct partition *old, uint32_t next, struct error *err)
+{
+    char path[PATH_MAX];
+    return partition_path(old->set, slice_from_text(old->tenant), old->kind, old->day, next, path,
+                          sizeof(path), err) &&
+           file_and_lock_unlink(path, err);
+}
+
+struct partition *partition_make_next(struct partition *old, struct error *err)
+{
+    struct partition_id id = {slice_from_text(old->tenant), old->kind, old->day};
+    if (old->generation == UINT32_MAX)
+        return error_null(err, ERR_LIMIT, "no generation is left for this day");
+    if (!partition_discard(old, old->generation + 1, err))
+        return NULL;
+    struct partition *p = day_open(old->set, &id, old->generation + 1, true, err);
+    if (p != NULL)
+        p->hidden = true;
+    return p;
+}
+
+bool partition_replace(struct partition *old, uint32_t next, struct error *err)
+{
+    struct partitions *set = old->set;
+    struct catalog_day row = row_of(old, next, true);
+    if (!folders_sync(old, err))
+        return false;
+    /* Before anybody can find the new one: whoever does has noticed or began later. */
+    __atomic_add_fetch(&set->rewrites, 1, __ATOMIC_SEQ_CST);
+    if (!catalog_set_day(set->catalog, &row, err))
+        return false;
+    crash_point("day.named");
+    pthread_mutex_lock(&set->lock);
+    old->dead = true;
+    pthread_mutex_unlock(&set->lock);
+    return partition_discard(old, old->generation, err);
+}
+
+uint64_t partitions_rewrites(const struct partitions *set)
+{
+    return __atomic_load_n(&set->rewrites, __ATOMIC_SEQ_CST);
 }
 
 /* ---- deleting ----------------------------------------------------------------------- */

@@ -151,10 +151,11 @@ uint64_t partition_disk_size(struct partition *partition); /* st_blocks of its f
 /* ---- for replay -------------------------------------------------------- */
 
 struct sealed_state {
-    bool known;      /* the partition has this series */
-    uint32_t series; /* its number */
-    uint64_t lsn[2]; /* highest sealed LSN: [0] in order, [1] out of order; 0: none */
-    int64_t last_ns; /* of the in-order chunk with lsn[0]; INT64_MIN: none */
+    bool known;       /* the partition has this series */
+    uint32_t series;  /* its number */
+    uint64_t lsn[2];  /* highest sealed LSN: [0] in order, [1] out of order; 0: none */
+    int64_t last_ns;  /* of the in-order chunk with lsn[0]; INT64_MIN: none */
+    uint64_t day_lsn; /* of a closed day: everything up to it is sealed, of every series */
 };
 
 /*
@@ -168,8 +169,47 @@ bool partition_sealed(struct partition *partition, struct labels labels, struct 
 bool partition_last_value(struct partition *partition, const struct sealed_state *state,
                           double *value, struct error *err) MUST_CHECK;
 
-/* The highest LSN in the partition. */
+/* The highest LSN that the partition speaks of. */
 uint64_t partition_lsn_max(struct partition *partition);
+
+/* ---- rewriting a day (partition_close.c; the sealer) ----------------------- */
+
+struct rewrite; /* opaque: partition_close.c */
+
+/*
+ * Start to write the day anew: a file that nobody sees yet, with all series of the old one in
+ * it, sorted by metric name and labels.  ERR_UNAVAILABLE when the disk has no room for the copy.
+ */
+struct rewrite *rewrite_begin(struct partitions *partitions, const struct partition_id *id,
+                              struct error *err) MUST_CHECK;
+/* Without a commit the new file is removed.  NULL is fine. */
+void rewrite_end(struct rewrite *rewrite);
+
+/* The day as it is, and its series' numbers in the new order. */
+struct partition *rewrite_source(struct rewrite *rewrite);
+const uint32_t *rewrite_order(const struct rewrite *rewrite, size_t *count);
+
+/* Add a chunk of the series at `position` of that order; positions never go back. */
+bool rewrite_chunk(struct rewrite *rewrite, size_t position, struct slice chunk, struct error *err)
+    MUST_CHECK;
+
+/*
+ * Make the new file the day's.  `lsn`: every entry of the day up to it is in a partition.
+ * ERR_UNAVAILABLE when something was sealed into the old one meanwhile.
+ */
+bool rewrite_commit(struct rewrite *rewrite, uint64_t lsn, struct error *err) MUST_CHECK;
+
+/* Of a closed day: chunk bytes that came after the close, of all; and when the file changed last.
+ */
+struct partition_lateness {
+    uint64_t late, all;
+    int64_t changed_s; /* seconds since the epoch */
+};
+bool partition_lateness_read(struct partitions *partitions, const struct partition_id *id,
+                             struct partition_lateness *lateness, struct error *err) MUST_CHECK;
+
+/* Counts days that were rewritten: who collects sources while it changes must start again. */
+uint64_t partitions_rewrites(const struct partitions *partitions);
 
 /* ---- sealing ----------------------------------------------------------- */
 

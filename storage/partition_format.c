@@ -57,6 +57,22 @@ bool state_get(struct slice in, struct partition_state *s)
     return true;
 }
 
+void closed_put(char out[CLOSED_SIZE], const struct partition_closed *c)
+{
+    bytes_put64(out, c->lsn);
+    bytes_put32(out + 8, c->groups);
+    bytes_put32(out + 12, checksum32(out, 12));
+}
+
+bool closed_get(struct slice in, struct partition_closed *c)
+{
+    if (in.size != CLOSED_SIZE || bytes_get32(in.data + 12) != checksum32(in.data, 12))
+        return false;
+    c->lsn = bytes_get64(in.data);
+    c->groups = bytes_get32(in.data + 8);
+    return true;
+}
+
 void summary_put(char out[SUMMARY_SIZE], const struct group_summary *s)
 {
     bytes_put32(out, s->series_min);

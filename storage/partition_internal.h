@@ -42,6 +42,12 @@ struct partition_state {
     uint64_t chunks, lsn_max;
 };
 
+/* What the close of a day left in its new generation; zeros when it is not from a close. */
+struct partition_closed {
+    uint64_t lsn;    /* every entry of the day up to this LSN is here: replay skips them all */
+    uint32_t groups; /* those of the close; what has a higher number came later */
+};
+
 /* What is known of a group without reading it. */
 struct group_summary {
     uint64_t key; /* bucket << 32 | number */
@@ -82,6 +88,9 @@ struct partition {
     int32_t day;
     uint32_t generation;
     struct lmdb_env *env;
+    struct partition_closed closed; /* fixed once the day is open */
+    bool hidden;                    /* a generation in the making: in no list, without a row */
+    bool late;                      /* of the sealer: its row says that data came after the close */
 
     /* Guarded by the set's lock. */
     struct partition *next; /* newest use first */
@@ -110,6 +119,25 @@ struct partition *partition_acquire_for_seal(struct partitions *set, const struc
                                              struct error *err) MUST_CHECK;
 bool partition_name(struct partition *p, struct error *err) MUST_CHECK;
 
+/* Before something is sealed into a closed day: its row says so from now on. */
+bool partition_mark_late(struct partition *p, struct error *err) MUST_CHECK;
+
+/* An empty file for the generation after `old`, hidden: the caller frees it with partition_release.
+ */
+struct partition *partition_make_next(struct partition *old, struct error *err) MUST_CHECK;
+/*
+ * The day's row names generation `next` from now on; `old`, which the caller has referenced, is
+ * unlinked and closed by its last reader.  Nobody has the next one open.
+ */
+bool partition_replace(struct partition *old, uint32_t next, struct error *err) MUST_CHECK;
+/* Unlink a generation that got no row. */
+bool partition_discard(struct partition *old, uint32_t next, struct error *err) MUST_CHECK;
+
+/* Seal into `p`, which the seal takes over.  Into a hidden one chunks come in ascending order. */
+struct seal *seal_begin_into(struct partition *p, struct error *err) MUST_CHECK;
+/* Commit for the last time, with what the close says. */
+bool seal_close(struct seal *seal, uint64_t lsn, struct error *err) MUST_CHECK;
+
 /* ---- forms (partition_format.c) ----------------------------------------- */
 
 /* The hash under which a symbol is found. */
@@ -119,9 +147,11 @@ struct slice key_u32(char key[4], uint32_t a);
 struct slice key_u64(char key[8], uint32_t a, uint32_t b);
 struct slice key_postings(char key[12], uint32_t name, uint32_t value, uint32_t first);
 
-void state_put(char out[40], const struct partition_state *s);
+enum { STATE_SIZE = 40, SUMMARY_SIZE = 48, CLOSED_SIZE = 16 };
+void state_put(char out[STATE_SIZE], const struct partition_state *s);
 bool state_get(struct slice in, struct partition_state *s);
-enum { STATE_SIZE = 40, SUMMARY_SIZE = 48 };
+void closed_put(char out[CLOSED_SIZE], const struct partition_closed *c);
+bool closed_get(struct slice in, struct partition_closed *c);
 void summary_put(char out[SUMMARY_SIZE], const struct group_summary *s);
 bool summary_get(struct slice key, struct slice value, struct group_summary *s);
 

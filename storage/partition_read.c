@@ -181,7 +181,8 @@ uint32_t partition_series_count(struct partition *p)
 
 uint64_t partition_lsn_max(struct partition *p)
 {
-    return state_of(p).lsn_max;
+    uint64_t lsn = state_of(p).lsn_max;
+    return lsn > p->closed.lsn ? lsn : p->closed.lsn;
 }
 
 /* ---- chunk lists ---------------------------------------------------------------- */
@@ -384,8 +385,9 @@ bool partition_sealed(struct partition *p, struct labels labels, struct sealed_s
         *state = (struct sealed_state){.last_ns = INT64_MIN};
         if (number != TABLE_NONE && number < p->index->sealed.count) {
             const struct series_sealed *s = &p->index->sealed.items[number];
-            *state = (struct sealed_state){true, number, {s->lsn[0], s->lsn[1]}, s->last_ns};
+            *state = (struct sealed_state){true, number, {s->lsn[0], s->lsn[1]}, s->last_ns, 0};
         }
+        state->day_lsn = p->closed.lsn;
     }
     pthread_mutex_unlock(&p->index_lock);
     return ok;

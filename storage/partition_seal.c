@@ -40,6 +40,7 @@ struct time_column {
     struct slice bytes; /* in column_arena */
     uint64_t hash;
     uint32_t uses;   /* by chunks not committed yet */
+    bool seen;       /* a committed chunk has it inside */
     uint32_t number; /* stored already; 0: not */
 };
 
@@ -64,14 +65,18 @@ struct seal {
     ARRAY(struct group_summary) groups;
     ARRAY(size_t) group_ends;
     struct partition_state state;
+    struct partition_closed closed; /* lsn 0: this is not the end of a close */
 };
 
 struct seal *seal_begin(struct partitions *partitions, const struct partition_id *id,
                         struct error *err)
 {
     struct partition *p = partition_acquire_for_seal(partitions, id, err);
-    if (p == NULL)
-        return NULL;
+    return p == NULL ? NULL : seal_begin_into(p, err);
+}
+
+struct seal *seal_begin_into(struct partition *p, struct error *err)
+{
     pthread_mutex_lock(&p->index_lock);
     bool ok = index_load(p, err);
     pthread_mutex_unlock(&p->index_lock);
@@ -176,7 +181,7 @@ static uint32_t column_use(struct seal *s, struct slice times)
 {
     if (times.size < COLUMN_SIZE_MIN)
         return TABLE_NONE;
-    struct time_column wanted = {times, hash64(times.data, times.size, 0), 1, 0};
+    struct time_column wanted = {times, hash64(times.data, times.size, 0), 1, false, 0};
     uint32_t found =
         table_find(&s->column_table, wanted.hash, column_equal, s->columns.items, &wanted);
     if (found != TABLE_NONE) {
@@ -233,6 +238,8 @@ bool seal_is_full(const struct seal *s)
 
 static uint32_t bucket_of(const struct seal *s, int64_t time_ns)
 {
+    if (s->p->hidden)
+        return 0; /* keys count up: every page is filled to its end */
     int64_t in_day = time_ns - s->p->day * NS_PER_DAY;
     return (uint32_t)(in_day / NS_PER_SECOND / BUCKET_NS_PER);
 }
@@ -257,7 +264,7 @@ static void columns_settle(struct seal *s)
 {
     for (size_t i = 0; i < s->columns.count; i++) {
         struct time_column *c = &s->columns.items[i];
-        if (c->number == 0 && c->uses > 1)
+        if (c->number == 0 && (c->uses > 1 || (c->seen && c->uses > 0)))
             c->number = ++s->state.columns;
     }
     for (size_t i = 0; i < s->chunks.count; i++) {
@@ -459,10 +466,11 @@ static int groups_write(MDB_txn *txn, struct lmdb_env *e, struct seal *s)
         size_t to = s->group_ends.items[i];
         struct slice k = key_u64(key, (uint32_t)(g->key >> 32), (uint32_t)g->key);
         summary_put(value, g);
+        unsigned flags = s->p->hidden ? MDB_APPEND : 0;
         int rc = lmdb_put(txn, e->databases[DB_BLOCKS], k,
-                          slice_of(s->group_bytes.data + from, to - from), 0);
+                          slice_of(s->group_bytes.data + from, to - from), flags);
         if (rc == 0)
-            rc = lmdb_put(txn, e->databases[DB_GROUPS], k, slice_of(value, sizeof(value)), 0);
+            rc = lmdb_put(txn, e->databases[DB_GROUPS], k, slice_of(value, sizeof(value)), flags);
         if (rc != 0)
             return rc;
         from = to;
@@ -488,6 +496,13 @@ static int seal_write(MDB_txn *txn, struct lmdb_env *e, void *context, struct er
     if (rc == 0)
         rc =
             lmdb_put(txn, e->databases[DB_META], SLICE("state"), slice_of(state, sizeof(state)), 0);
+    if (rc == 0 && s->closed.lsn > 0) {
+        char closed[CLOSED_SIZE];
+        struct partition_closed row = {s->closed.lsn, s->state.groups};
+        closed_put(closed, &row);
+        rc = lmdb_put(txn, e->databases[DB_META], SLICE("closed"), slice_of(closed, sizeof(closed)),
+                      0);
+    }
     return rc;
 }
 
@@ -507,8 +522,10 @@ static void seal_adopt(struct seal *s)
     pthread_mutex_unlock(&p->index_lock);
     s->series_done = s->state.series;
     s->symbols_done = s->state.symbols;
-    for (size_t i = 0; i < s->columns.count; i++)
+    for (size_t i = 0; i < s->columns.count; i++) {
+        s->columns.items[i].seen |= s->columns.items[i].uses > 0;
         s->columns.items[i].uses = 0;
+    }
     buffer_clear(&s->bytes);
     buffer_clear(&s->series_bytes);
     s->chunks.count = s->series_ends.count = s->pairs.count = 0;
@@ -517,7 +534,9 @@ static void seal_adopt(struct seal *s)
 bool seal_commit(struct seal *s, struct error *err)
 {
     struct partition *p = s->p;
-    if (s->chunks.count > 0 || s->series_ends.count > 0) {
+    if (s->chunks.count > 0 || s->series_ends.count > 0 || s->closed.lsn > 0) {
+        if (!partition_mark_late(p, err))
+            return error_prefix(err, "sealing");
         s->state = p->state; /* only this thread writes it */
         s->state.series = (uint32_t)p->index->series.count;
         s->state.symbols = (uint32_t)p->index->symbols.count;
@@ -536,4 +555,10 @@ bool seal_commit(struct seal *s, struct error *err)
     }
     bool empty = p->state.series == 0 && p->state.groups == 0;
     return empty || partition_name(p, err);
+}
+
+bool seal_close(struct seal *s, uint64_t lsn, struct error *err)
+{
+    s->closed.lsn = lsn;
+    return seal_commit(s, err);
 }

@@ -12,6 +12,7 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "storage/crash_point.h"
+#include "storage/day_close.h"
 #include "storage/seal_encode.h"
 #include "storage/store_internal.h"
 
@@ -22,6 +23,9 @@ enum {
     UNUSED_S = 10 * 60,
     REMOVE_EVERY_S = 60,
     RETENTION_EVERY_S = 3600,
+    CLOSE_EVERY_S = 60,
+    CLOSE_AFTER_FAILURE_S = 600,
+    CLOSE_QUIET_S = 300,
     LOG_BYTES_MAX = 32 * 1024 * 1024,
     LOG_CHUNK_LARGE = 32 * 1024,
     LABELS_MAX = 65535
@@ -35,6 +39,8 @@ struct sealer {
     pthread_cond_t wake;
     bool stopping, woken;
     uint32_t removed_s, retention_s; /* when last done; of the thread */
+    uint32_t close_s;                /* when to look for days to close */
+    uint32_t between_s;              /* when the last pass was, while a day is rewritten */
 };
 
 /* ---- one head ---------------------------------------------------------- */
@@ -359,6 +365,59 @@ static bool retention_due(struct sealer *sealer, struct error *err)
     return retention_locked(store, err);
 }
 
+/* ---- closing days ------------------------------------------------------- */
+
+bool sealer_close_days(struct store *store, int64_t now_ns, struct error *err)
+{
+    uint32_t closed;
+    struct day_close_rule rule = {.now_ns = now_ns, .at_once = true};
+    struct freeze_rule all = {.all = true};
+    pthread_mutex_lock(&store->seal_lock);
+    freeze_all(store, &all, false);
+    bool ok = seal_all_heads(store, err) && day_close_due(store, &rule, &closed, err);
+    pthread_mutex_unlock(&store->seal_lock);
+    return ok;
+}
+
+/* While a day is rewritten the head must not fill up. */
+static bool close_goes_on(void *context)
+{
+    struct sealer *sealer = context;
+    struct store *store = sealer->store;
+    struct error ignored = {0}; /* the next pass meets it again and reports it */
+    pthread_mutex_lock(&sealer->lock);
+    bool stopping = sealer->stopping;
+    pthread_mutex_unlock(&sealer->lock);
+    int64_t interval_s = store->options.seal_interval_ns / NS_PER_SECOND;
+    if (stopping || store_now_s() - sealer->between_s < (uint64_t)interval_s)
+        return !stopping;
+    freeze_due(store);
+    bool sealed = seal_all_heads(store, &ignored) && remove_segments(store, &ignored);
+    sealer->between_s = store_now_s();
+    return sealed;
+}
+
+/* One day at a time: the passes between have their turn. */
+static bool close_due(struct sealer *sealer, struct error *err)
+{
+    struct store *store = sealer->store;
+    uint32_t closed, now_s = store_now_s();
+    if (now_s < sealer->close_s)
+        return true;
+    sealer->between_s = now_s;
+    struct day_close_rule rule = {.now_ns = store_now_ns(store),
+                                  .quiet_s = CLOSE_QUIET_S,
+                                  .days_max = 1,
+                                  .go_on = close_goes_on,
+                                  .context = sealer};
+    bool ok = day_close_due(store, &rule, &closed, err);
+    if (!ok)
+        sealer->close_s = store_now_s() + CLOSE_AFTER_FAILURE_S;
+    else if (closed == 0)
+        sealer->close_s = store_now_s() + CLOSE_EVERY_S;
+    return ok || err->code == ERR_CANCELED;
+}
+
 /* ---- the thread -------------------------------------------------------- */
 
 static void run_pass(struct sealer *sealer)
@@ -370,6 +429,7 @@ static void run_pass(struct sealer *sealer)
     bool ok = seal_all_heads(store, &err) && remove_segments(store, &err);
     remove_idle(sealer);
     ok = retention_due(sealer, &err) && ok;
+    ok = close_due(sealer, &err) && ok;
     pthread_mutex_unlock(&store->seal_lock);
     pthread_mutex_lock(&sealer->lock);
     store->seal_error = ok ? (struct error){0} : err;

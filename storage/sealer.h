@@ -11,6 +11,7 @@
 #include "base/compiler.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct error;
 struct sealer; /* opaque: fields in sealer.c */
@@ -28,5 +29,8 @@ bool sealer_seal_all(struct store *store, struct error *err) MUST_CHECK;
 
 /* Seal what is frozen: used by replay when memory runs short. */
 bool sealer_retention(struct store *store, struct error *err) MUST_CHECK;
+
+/* Seal everything, then close every day that is over at `now_ns`. */
+bool sealer_close_days(struct store *store, int64_t now_ns, struct error *err) MUST_CHECK;
 
 #endif

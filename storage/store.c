@@ -235,6 +235,11 @@ bool store_seal(struct store *store, struct error *err)
     return sealer_seal_all(store, err);
 }
 
+bool store_close_days(struct store *store, int64_t now_ns, struct error *err)
+{
+    return sealer_close_days(store, now_ns, err);
+}
+
 bool store_retention(struct store *store, struct error *err)
 {
     return sealer_retention(store, err);

@@ -325,6 +325,12 @@ bool store_metadata(struct store *store, struct slice tenant, struct slice famil
 /* Seal every open chunk now and wait for it (tests, tools, shutdown). */
 bool store_seal(struct store *store, struct error *err) MUST_CHECK;
 
+/*
+ * Seal everything, then rewrite each day that is over at `now_ns` with its out-of-order window
+ * and that is not closed yet, or got late data since.  The sealer does that by itself.
+ */
+bool store_close_days(struct store *store, int64_t now_ns, struct error *err) MUST_CHECK;
+
 /* Apply retention now. */
 bool store_retention(struct store *store, struct error *err) MUST_CHECK;
 

@@ -125,7 +125,11 @@ static bool covers(void *context, const struct series *series, bool side, int64_
     if (r->error.code != ERR_NONE)
         return false;
     const struct sealed_state *state = find_mark(r, series, partition_day(time_ns));
-    if (state == NULL || !state->known)
+    if (state == NULL)
+        return false;
+    if (lsn <= state->day_lsn)
+        return true;
+    if (!state->known)
         return false;
     if (side)
         return lsn <= state->lsn[1];
