@@ -3,9 +3,11 @@
  *
  * Exit codes: 0 stopped cleanly, 1 something failed, 2 wrong usage or
  * configuration.  Signals are blocked in every thread; the main thread waits
- * for SIGTERM and SIGINT and does nothing else while the server runs.
+ * for SIGTERM and SIGINT and looks once a second whether the store has a problem.
  */
 #include "base/buffer.h"
+#include "base/clock.h"
+#include "base/duration.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "server/commands.h"
@@ -45,11 +47,28 @@ static void log_replay(const struct store *store)
              LOG_DOUBLE("seconds", (double)r.duration_ns / 1e9));
 }
 
-static void wait_for_signal(const sigset_t *signals)
+/* Says when the store cannot write or seal, then once a minute, and when it can again. */
+static void log_problem(struct store *store, int64_t *said_ns)
 {
-    int number = 0;
-    while (sigwait(signals, &number) != 0)
-        continue;
+    struct error err = {0};
+    int64_t now_ns = clock_monotonic_ns();
+    if (!store_problem(store, &err)) {
+        if (*said_ns != 0)
+            log_info("the store works again");
+        *said_ns = 0;
+    } else if (*said_ns == 0 || now_ns - *said_ns >= NS_PER_MINUTE) {
+        log_error("the store has a problem", LOG_ERR(&err));
+        *said_ns = now_ns;
+    }
+}
+
+static void wait_for_signal(const sigset_t *signals, struct store *store)
+{
+    static const struct timespec second = {.tv_sec = 1};
+    int64_t said_ns = 0;
+    int number;
+    while ((number = sigtimedwait(signals, NULL, &second)) < 0)
+        log_problem(store, &said_ns);
     log_info("stopping", LOG_TEXT("signal", strsignal(number)));
 }
 
@@ -70,7 +89,7 @@ static int serve(const struct options *options, const sigset_t *signals)
         log_info("listening", LOG_TEXT("address", server_address(server)),
                  LOG_TEXT("data", options->data), LOG_TEXT("version", ETINDE_VERSION),
                  LOG_TEXT("commit", ETINDE_COMMIT));
-        wait_for_signal(signals);
+        wait_for_signal(signals, store);
         if (!server_stop(server))
             log_warn("some requests had to be canceled to stop in time");
     } else {

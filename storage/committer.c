@@ -64,6 +64,16 @@ bool committer_writable(struct committer *c, struct error *err)
     return ok;
 }
 
+bool committer_problem(struct committer *c, struct error *err)
+{
+    pthread_mutex_lock(&c->lock);
+    bool found = c->failed || c->full;
+    if (found)
+        *err = c->cause;
+    pthread_mutex_unlock(&c->lock);
+    return found;
+}
+
 bool committer_enqueue(struct committer *c, struct batch *batch, struct error *err)
 {
     batch->queue_next = NULL;

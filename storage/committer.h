@@ -29,6 +29,9 @@ bool committer_enqueue(struct committer *committer, struct batch *batch, struct 
 /* Does the log take writes?  After a full disk one try a second is let through. */
 bool committer_writable(struct committer *committer, struct error *err);
 
+/* Has the last write failed?  True fills `err`. */
+bool committer_problem(struct committer *committer, struct error *err);
+
 /* After committer_stop: start an empty segment, so that all others may go. */
 bool committer_roll(struct committer *committer, struct error *err) MUST_CHECK;
 

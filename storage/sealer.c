@@ -503,6 +503,16 @@ void sealer_wake(struct sealer *sealer)
     pthread_mutex_unlock(&sealer->lock);
 }
 
+bool sealer_problem(struct sealer *sealer, struct error *err)
+{
+    pthread_mutex_lock(&sealer->lock);
+    bool found = sealer->store->seal_error.code != ERR_NONE;
+    if (found)
+        *err = sealer->store->seal_error;
+    pthread_mutex_unlock(&sealer->lock);
+    return found;
+}
+
 void sealer_stop(struct sealer *sealer)
 {
     if (sealer == NULL || !sealer->started)

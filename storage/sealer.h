@@ -24,6 +24,9 @@ void sealer_free(struct sealer *sealer); /* NULL is fine */
 /* Look now and do not wait for the interval; NULL is fine.  Any thread. */
 void sealer_wake(struct sealer *sealer);
 
+/* Has the thread's last pass failed?  True fills `err`.  Any thread. */
+bool sealer_problem(struct sealer *sealer, struct error *err);
+
 /* Seal everything and wait for it.  Any thread; works before start and after stop, too. */
 bool sealer_seal_all(struct store *store, struct error *err) MUST_CHECK;
 

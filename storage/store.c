@@ -257,6 +257,11 @@ bool store_writable(struct store *store, struct error *err)
     return true;
 }
 
+bool store_problem(struct store *store, struct error *err)
+{
+    return committer_problem(store->committer, err) || sealer_problem(store->sealer, err);
+}
+
 bool store_metadata(struct store *store, struct slice tenant, struct slice family,
                     struct arena *arena, struct metric_metadata **items, size_t *count,
                     struct error *err)

@@ -337,6 +337,12 @@ bool store_retention(struct store *store, struct error *err) MUST_CHECK;
 /* Does the store take writes?  False fills `err` with the reason, which is an ERR_UNAVAILABLE. */
 bool store_writable(struct store *store, struct error *err) MUST_CHECK;
 
+/*
+ * Has the last write to the log or the last seal pass failed?  True fills `err`.  Other than
+ * store_writable() it stays so until one succeeds.
+ */
+bool store_problem(struct store *store, struct error *err);
+
 /* Counters since the start and gauges of now; names as in /metrics. */
 struct store_stats {
     uint64_t samples_appended, entries_appended, line_bytes_appended;

@@ -101,7 +101,10 @@ static void a_full_disk_refuses_and_recovers_without_restart(void **state)
     expect_dump(f, STORE_METRIC, "{__name__=\"m\", app=\"a\"}: 0=1\n");
     for (int i = 0; i < 300 && !store_writable(f->store, &err); i++)
         usleep(10000);
+    assert_true(store_problem(f->store, &err)); /* until a write has succeeded */
+    assert_non_null(strstr(err.message, "No space left"));
     assert_true(try_sample(f, T0 + 2 * NS_PER_SECOND, &err));
+    assert_false(store_problem(f->store, &err));
     const char *expected = "{__name__=\"m\", app=\"a\"}: 0=1 2000=1\n";
     expect_dump(f, STORE_METRIC, expected);
     fixture_crash(f);
