@@ -4,6 +4,7 @@
 #include "server/http_listen.h"
 
 #include "base/error.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -20,7 +21,8 @@ enum { BACKLOG = 511, HOST_MAX = 256 };
 static bool split_address(const char *text, char host[HOST_MAX], const char **port)
 {
     const char *colon = strrchr(text, ':');
-    if (!colon || colon[1] == '\0' || strspn(colon + 1, "0123456789") != strlen(colon + 1))
+    uint64_t number; /* getaddrinfo() would cut a larger one to 16 bits */
+    if (!colon || !slice_parse_u64(slice_from_text(colon + 1), &number) || number > UINT16_MAX)
         return false;
     size_t size = (size_t)(colon - text);
     const char *from = text;
@@ -74,7 +76,8 @@ int http_listen(const char *text, char address[HTTP_ADDRESS_MAX], struct error *
     char host[HOST_MAX];
     const char *port;
     if (!split_address(text, host, &port)) {
-        error_set(err, ERR_INVALID, "listen address \"%s\" is not host:port", text);
+        error_set(err, ERR_INVALID,
+                  "listen address \"%s\" is not host:port with a port of at most 65535", text);
         return -1;
     }
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};

@@ -108,6 +108,7 @@ void push_refuse_time(struct push *push, uint32_t series, int64_t time_ns)
 {
     const struct options *o = push->call->server->options;
     int64_t now_ns = push->call->now_ns;
+    push->untimely++;
     if (push->shown == PUSH_REASONS_SHOWN)
         return;
     bool limited = push->kind == STORE_LOG && o->logs_reject_old;
@@ -178,7 +179,8 @@ static void answer_push(struct push *push, const struct batch_result *result)
     if (push->kind == STORE_LOG)
         buffer_printf(out, "user '%.*s', total ignored: %llu out of %llu\n",
                       SLICE_ARG(push->call->tenant), (unsigned long long)refused,
-                      (unsigned long long)(push->taken + sum_of(push->refused, INGEST_REFUSALS)));
+                      (unsigned long long)(push->taken + push->untimely +
+                                           sum_of(push->refused, INGEST_REFUSALS)));
     else
         buffer_printf(out, "%llu %s were refused, %llu samples are stored\n",
                       (unsigned long long)refused, things, (unsigned long long)result->stored);

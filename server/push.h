@@ -33,6 +33,7 @@ struct push {
     struct slice body;        /* decoded */
     struct error stopped;     /* why the sink ended the request */
     uint64_t taken;           /* samples or entries in the batch */
+    uint64_t untimely;        /* too old or too new for the batch, which counts them too */
     uint64_t refused[INGEST_REFUSALS];
     size_t shown;         /* reasons in `report` */
     struct buffer report; /* one reason a line */

@@ -69,11 +69,11 @@ static bool decode_snappy(struct slice body, struct buffer *out, struct error *e
     size_t size;
     if (snappy_uncompressed_length(body.data, body.size, &size) != SNAPPY_OK)
         return error_set(err, ERR_INVALID, "snappy body has no valid length");
-    if (size > out->size_max)
-        return too_large(BODY_SNAPPY, size, out->size_max, err);
     if (size / SNAPPY_RATIO_MAX > body.size)
         return error_set(err, ERR_INVALID, "snappy body of %zu bytes declares %zu bytes", body.size,
                          size);
+    if (size > out->size_max)
+        return too_large(BODY_SNAPPY, size, out->size_max, err);
     char *room = buffer_reserve(out, size);
     if (room == NULL)
         return no_memory(BODY_SNAPPY, size, err);
