@@ -11,7 +11,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "storage/chunk.h"
+#include "storage/chunk_rich.h"
 #include "storage/partition_internal.h"
 #include "storage/verify_internal.h"
 
@@ -208,6 +208,21 @@ static const char *check_entries(struct day_check *d, struct slice chunk,
     return NULL;
 }
 
+static const char *check_rich(struct day_check *d, struct slice chunk, const struct chunk_ref *ref,
+                              struct error *err)
+{
+    const struct rich_sample *samples;
+    size_t count;
+    AUTO(arena_drop) struct arena *arena = arena_new(CHUNK_MEMORY_MAX);
+    if (!chunk_decode_rich(chunk, INT64_MIN, INT64_MAX, arena, &samples, &count, err))
+        return err->message;
+    d->run->report->samples += count;
+    if (count != ref->count || samples[0].time_ns != ref->first_ns ||
+        samples[count - 1].time_ns != ref->last_ns)
+        return "its samples are not those of its row";
+    return NULL;
+}
+
 static void check_chunk(struct day_check *d, const struct chunk_ref *ref)
 {
     struct error err = {0};
@@ -226,6 +241,8 @@ static void check_chunk(struct day_check *d, const struct chunk_ref *ref)
         wrong = check_samples(d, chunk, ref, &err);
     else if (ref->kind == CHUNK_ENTRIES)
         wrong = check_entries(d, chunk, ref, &err);
+    else
+        wrong = check_rich(d, chunk, ref, &err);
     if (wrong == NULL)
         return;
     /* partition_fetch names the place already. */

@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/histogram.h"
 
 struct batch_state {
     bool sent, acknowledged;
@@ -70,6 +71,21 @@ static void found_sample(unsigned series, int64_t time_ns, double value)
     found(&kinds[STORE_METRIC], number, late ? FAULT_SERIES : series);
 }
 
+/* Is the sample what the writer makes of its value? */
+static bool has_its_shape(unsigned series, const struct sample_column *column, size_t i)
+{
+    double value = column->values[i];
+    enum fault_shape shape = fault_shape(series, (uint64_t)value / FAULT_SERIES);
+    const struct histogram *h = column->histograms ? column->histograms[i] : NULL;
+    int64_t start = column->starts_ns ? column->starts_ns[i] : 0;
+    if (start != (shape == FAULT_STARTED ? fault_start((uint64_t)value / FAULT_SERIES) : 0))
+        return false;
+    if (shape != FAULT_HISTOGRAM)
+        return h == NULL;
+    return h && h->count == value && h->positive.bucket_count == 1 &&
+           h->positive.spans[0].offset == 3 && h->positive.buckets[0] == value;
+}
+
 static void found_line(unsigned series, int64_t time_ns, struct slice line, struct labels metadata)
 {
     char text[64];
@@ -114,7 +130,10 @@ static bool read_samples(struct cursor_reader *reader, size_t index, unsigned se
     for (size_t i = 0; i < column.count; i++) {
         if (i > 0 && column.times_ns[i] <= column.times_ns[i - 1])
             kinds[STORE_METRIC].doubled++;
-        found_sample(series, column.times_ns[i], column.values[i]);
+        if (column.values[i] >= 0 && !has_its_shape(series, &column, i))
+            kinds[STORE_METRIC].invented++;
+        else
+            found_sample(series, column.times_ns[i], column.values[i]);
     }
     return true;
 }

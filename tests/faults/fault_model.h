@@ -4,8 +4,9 @@
  *
  * Batch number n of metrics has one sample in each of FAULT_SERIES series at
  * T0 + n * STEP, with value n * FAULT_SERIES + series; every fifth batch has one more, late
- * sample in series 0.  Batch n of logs has one line per stream, "n/stream",
- * half of them with metadata; every fifth has a late line in stream 0.
+ * sample in series 0.  In series 0 and 1 every third sample has a start time, every
+ * third is a histogram with that value as its sum.  Batch n of logs has one line per stream,
+ * "n/stream", half of them with metadata; every fifth has a late line in stream 0.
  */
 #ifndef TESTS_FAULTS_FAULT_MODEL_H
 #define TESTS_FAULTS_FAULT_MODEL_H
@@ -27,6 +28,18 @@ static inline int64_t fault_time(uint64_t number)
 static inline bool fault_has_late(uint64_t number)
 {
     return number % FAULT_LATE_EVERY == 0;
+}
+
+enum fault_shape { FAULT_PLAIN, FAULT_STARTED, FAULT_HISTOGRAM };
+
+static inline enum fault_shape fault_shape(unsigned series, uint64_t number)
+{
+    return series > 1 ? FAULT_PLAIN : (enum fault_shape)(number % 3);
+}
+
+static inline int64_t fault_start(uint64_t number)
+{
+    return fault_time(number) - 5 * NS_PER_SECOND;
 }
 
 /* Entries of batch `number`. */

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/histogram.h"
 #include "storage/crash_point.h"
 #include "storage/lmdb_env.h"
 
@@ -98,6 +99,22 @@ static uint32_t define(struct batch *batch, enum store_kind kind, unsigned serie
     return (uint32_t)number;
 }
 
+static bool add_sample(struct batch *batch, uint32_t in_batch, unsigned series, uint64_t number,
+                       int64_t time, struct error *err)
+{
+    static const struct histogram_span span = {3, 1};
+    double value = (double)(number * FAULT_SERIES + series);
+    struct histogram h = {.count = value, .sum = value, .positive = {&span, 1, &value, 1}};
+    switch (fault_shape(series, number)) {
+    case FAULT_STARTED:
+        return batch_sample_start(batch, in_batch, time, fault_start(number), value, err);
+    case FAULT_HISTOGRAM:
+        return batch_histogram(batch, in_batch, time, 0, &h, err);
+    default:
+        return batch_sample(batch, in_batch, time, value, err);
+    }
+}
+
 static void add(struct batch *batch, enum store_kind kind, unsigned series, uint64_t number,
                 bool late)
 {
@@ -106,7 +123,7 @@ static void add(struct batch *batch, enum store_kind kind, unsigned series, uint
     int64_t time = fault_time(number) - (late ? FAULT_LATE : 0);
     uint32_t in_batch = define(batch, kind, series);
     if (kind == STORE_METRIC) {
-        if (!batch_sample(batch, in_batch, time, (double)(number * FAULT_SERIES + series), &err))
+        if (!add_sample(batch, in_batch, series, number, time, &err))
             die("batch_sample", &err);
         return;
     }

@@ -14,6 +14,19 @@ struct shared {
     uint64_t views;
 };
 
+/* As a float, in part 2 as a histogram, in part 3 now and then with a start time. */
+static void put_value(struct batch *batch, uint32_t series, int part, int i)
+{
+    static const struct histogram_span span = {0, 1};
+    double value = i;
+    struct histogram h = {.count = value, .sum = value, .positive = {&span, 1, &value, 1}};
+    int64_t time_ns = T0 + i * NS_PER_SECOND;
+    if (part == 2)
+        batch_histogram(batch, series, time_ns, 0, &h, NULL);
+    else
+        batch_sample_start(batch, series, time_ns, part == 3 && i % 3 == 0 ? T0 : 0, value, NULL);
+}
+
 /* Each batch puts the same value into PARTS series of its writer. */
 static void *write_metrics(void *context)
 {
@@ -23,7 +36,7 @@ static void *write_metrics(void *context)
         for (int part = 0; part < PARTS; part++) {
             char name[32];
             snprintf(name, sizeof(name), "w%d-%d", mine->number, part);
-            batch_sample(batch, define(batch, "m", name), T0 + i * NS_PER_SECOND, i, NULL);
+            put_value(batch, define(batch, "m", name), part, i);
         }
         commit(batch);
     }
