@@ -26,6 +26,7 @@ struct options {
     char *data, *listen;
     int ack;              /* enum option_ack */
     int64_t retention_ns; /* 0: keep everything */
+    uint64_t retention_size;
     int log_level;
 
     uint64_t http_connections, http_body_size, http_bodies_memory, http_answer_size;

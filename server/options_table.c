@@ -28,6 +28,10 @@ static const struct config_key keys[] = {
      "(after write, survives kill -9)."},
     {"retention", CONFIG_DURATION, FIELD(retention_ns), "15d", 0, 0, NULL,
      "How long data is kept; 0 keeps everything."},
+    {"retention_size", CONFIG_SIZE, FIELD(retention_size), "0", 0, 0, NULL,
+     "Disk space of all sealed days together; over it the oldest days are deleted, never today's. "
+     "0 "
+     "sets no limit."},
     {"log.level", CONFIG_CHOICE, FIELD(log_level), "info", 0, 0, levels,
      "The least severe messages that the server's own log shows."},
 

@@ -550,13 +550,55 @@ bool partitions_delete_before(struct partitions *set, int32_t day, uint64_t *del
     return ok;
 }
 
-/* ---- figures ------------------------------------------------------------------------- */
-
 static uint64_t file_blocks(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 ? (uint64_t)info.st_blocks * 512 : 0;
 }
+
+static int oldest_first(const void *a, const void *b)
+{
+    int32_t x = ((const struct catalog_day *)a)->day, y = ((const struct catalog_day *)b)->day;
+    return x < y ? -1 : x > y;
+}
+
+static uint64_t day_bytes(const struct partitions *set, const struct catalog_day *day)
+{
+    char path[PATH_MAX];
+    struct error err;
+    return partition_path(set, day->tenant, day->kind, day->day, day->generation, path,
+                          sizeof(path), &err)
+               ? file_blocks(path)
+               : 0;
+}
+
+bool partitions_delete_oldest(struct partitions *set, uint64_t bytes_max, int32_t day,
+                              uint64_t *deleted, struct error *err)
+{
+    AUTO(arena_drop) struct arena *arena = arena_new(DAYS_MEMORY_MAX);
+    struct catalog_day *days;
+    size_t count;
+    uint64_t bytes = 0;
+    *deleted = 0;
+    if (!catalog_all_days(set->catalog, arena, &days, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        bytes += day_bytes(set, &days[i]);
+    if (bytes <= bytes_max)
+        return true;
+    qsort(days, count, sizeof(*days), oldest_first);
+    int32_t end = days[count - 1].day < day ? days[count - 1].day : day;
+    for (size_t i = 0; i < count && bytes > bytes_max && days[i].day < end; i++) {
+        uint64_t freed = day_bytes(set, &days[i]);
+        if (!day_delete(set, &days[i], err))
+            return false;
+        bytes -= freed < bytes ? freed : bytes;
+        (*deleted)++;
+    }
+    return true;
+}
+
+/* ---- figures ------------------------------------------------------------------------- */
 
 uint64_t partition_disk_size(struct partition *p)
 {
@@ -572,12 +614,8 @@ void partitions_stats_read(struct partitions *set, struct partitions_stats *stat
     *stats = (struct partitions_stats){0};
     if (catalog_all_days(set->catalog, arena, &days, &count, &err)) {
         stats->count = count;
-        for (size_t i = 0; i < count; i++) {
-            char path[PATH_MAX];
-            if (partition_path(set, days[i].tenant, days[i].kind, days[i].day, days[i].generation,
-                               path, sizeof(path), &err))
-                stats->bytes += file_blocks(path);
-        }
+        for (size_t i = 0; i < count; i++)
+            stats->bytes += day_bytes(set, &days[i]);
     }
     arena_free(arena);
     pthread_mutex_lock(&set->lock);

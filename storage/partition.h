@@ -66,6 +66,13 @@ void partitions_stats_read(struct partitions *partitions, struct partitions_stat
 bool partitions_delete_before(struct partitions *partitions, int32_t day, uint64_t *deleted,
                               struct error *err) MUST_CHECK;
 
+/*
+ * Delete the oldest days of all tenants until all together take at most `bytes_max` on disk.
+ * The newest day of all, and `day` and later, stay.
+ */
+bool partitions_delete_oldest(struct partitions *partitions, uint64_t bytes_max, int32_t day,
+                              uint64_t *deleted, struct error *err) MUST_CHECK;
+
 /* ---- one partition ----------------------------------------------------- */
 
 struct partition_id {

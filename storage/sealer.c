@@ -23,6 +23,7 @@ enum {
     UNUSED_S = 10 * 60,
     REMOVE_EVERY_S = 60,
     RETENTION_EVERY_S = 3600,
+    SIZE_EVERY_S = 60,
     CLOSE_EVERY_S = 60,
     CLOSE_AFTER_FAILURE_S = 600,
     CLOSE_QUIET_S = 300,
@@ -39,6 +40,7 @@ struct sealer {
     pthread_cond_t wake;
     bool stopping, woken;
     uint32_t removed_s, retention_s; /* when last done; of the thread */
+    uint32_t size_s;                 /* when the total size was last looked at */
     uint32_t close_s;                /* when to look for days to close */
     uint32_t between_s;              /* when the last pass was, while a day is rewritten */
 };
@@ -326,6 +328,27 @@ static void remove_idle(struct sealer *sealer)
 
 /* ---- retention --------------------------------------------------------- */
 
+/* Over the limit of the total size the oldest days go, but never those of today. */
+static bool size_locked(struct store *store, struct error *err)
+{
+    uint64_t deleted = 0;
+    if (store->options.retention_size == 0)
+        return true;
+    bool ok = partitions_delete_oldest(store->partitions, store->options.retention_size,
+                                       partition_day(store_now_ns(store)), &deleted, err);
+    store_count(&store->counters.partitions_deleted, deleted);
+    return ok || error_prefix(err, "deleting the oldest days");
+}
+
+static bool size_due(struct sealer *sealer, struct error *err)
+{
+    uint32_t now_s = store_now_s();
+    if (now_s - sealer->size_s < SIZE_EVERY_S)
+        return true;
+    sealer->size_s = now_s;
+    return size_locked(sealer->store, err);
+}
+
 static bool retention_locked(struct store *store, struct error *err)
 {
     int64_t now = store_now_ns(store);
@@ -342,7 +365,7 @@ static bool retention_locked(struct store *store, struct error *err)
 bool sealer_retention(struct store *store, struct error *err)
 {
     pthread_mutex_lock(&store->seal_lock);
-    bool ok = retention_locked(store, err);
+    bool ok = retention_locked(store, err) && size_locked(store, err);
     pthread_mutex_unlock(&store->seal_lock);
     return ok;
 }
@@ -429,6 +452,7 @@ static void run_pass(struct sealer *sealer)
     bool ok = seal_all_heads(store, &err) && remove_segments(store, &err);
     remove_idle(sealer);
     ok = retention_due(sealer, &err) && ok;
+    ok = size_due(sealer, &err) && ok;
     ok = close_due(sealer, &err) && ok;
     pthread_mutex_unlock(&store->seal_lock);
     pthread_mutex_lock(&sealer->lock);

@@ -102,9 +102,11 @@ static void old_samples_are_kept_when_they_are_not_rejected(void **state)
     assert_int_equal(store.out_of_order_ns[STORE_LOG], -1);
     assert_int_equal(store.retention_ns, -1);
     options_done(&options);
-    assert_true(READ("--data", "x", "--no-reject-old-samples", "--retention", "3d"));
+    assert_true(READ("--data", "x", "--no-reject-old-samples", "--retention", "3d",
+                     "--retention-size", "2GiB"));
     options_for_store(&options, &store);
     assert_int_equal(store.retention_ns, 3 * NS_PER_DAY);
+    assert_true(store.retention_size == UINT64_C(2) << 30);
 }
 
 /* A file in a temporary place; the caller removes it. */
