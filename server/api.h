@@ -53,6 +53,9 @@ void prometheus_flags(struct call *call);
 void prometheus_config(struct call *call);
 void prometheus_tsdb(struct call *call);
 
+/* prometheus_admin.c */
+void prometheus_snapshot(struct call *call);
+
 /* loki_query.c */
 void loki_query(struct call *call);
 void loki_query_range(struct call *call);

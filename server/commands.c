@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "storage/snapshot.h"
 #include "storage/verify.h"
 
 #include <getopt.h>
@@ -60,6 +61,32 @@ static int run_verify(const struct arguments *a)
     return r.problems > 0 ? EXIT_FAILED : EXIT_SUCCESS;
 }
 
+/* ---- backup and restore ------------------------------------------------------ */
+
+static int run_backup(const struct arguments *a)
+{
+    struct error err = {0};
+    if (store_backup(a->data, a->rest[0], &err))
+        return EXIT_SUCCESS;
+    if (err.code == ERR_BUSY)
+        fprintf(stderr, "etinde: a running server copies itself: POST "
+                        "/api/v1/admin/tsdb/snapshot, see docs/operations.md\n");
+    return failed(&err);
+}
+
+static int run_restore(const struct arguments *a)
+{
+    struct error err = {0};
+    struct verify_report report;
+    if (!store_verify(a->rest[0], print_finding, NULL, &report, &err))
+        return failed(&err);
+    if (report.problems > 0) {
+        fprintf(stderr, "etinde: %s is damaged, nothing was restored\n", a->rest[0]);
+        return EXIT_FAILED;
+    }
+    return store_backup(a->rest[0], a->data, &err) ? EXIT_SUCCESS : failed(&err);
+}
+
 /* ---- the table and the command line ------------------------------------------ */
 
 static const struct command commands[] = {
@@ -67,6 +94,14 @@ static const struct command commands[] = {
      "Check every checksum and count of the log, the catalog and all partitions. Prints a line "
      "per problem and a closing count; exit code 1 when something is damaged.",
      "d", 0, run_verify},
+    {"backup", "backup --data DIR DEST",
+     "Copy the data of a stopped server to DEST, which is empty or missing; the copy is a data "
+     "directory.",
+     "d", 1, run_backup},
+    {"restore", "restore --data DIR COPY",
+     "Check COPY (a backup or snapshot) as verify does, then copy it to DIR, which is empty or "
+     "missing.",
+     "d", 1, run_restore},
 };
 
 enum { FLAG_HELP = 'h', FLAG_DATA = 'd' };

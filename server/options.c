@@ -20,12 +20,20 @@
 #include <getopt.h>
 #include <stdio.h>
 
-enum flag_kind { FLAG_SETTING, FLAG_CLEAR, FLAG_CONFIG, FLAG_CHECK, FLAG_VERSION, FLAG_HELP };
+enum flag_kind {
+    FLAG_SETTING,
+    FLAG_SET,
+    FLAG_CLEAR,
+    FLAG_CONFIG,
+    FLAG_CHECK,
+    FLAG_VERSION,
+    FLAG_HELP
+};
 
 static const struct flag {
     const char *name;
     enum flag_kind kind;
-    const char *setting;  /* FLAG_SETTING: takes a value; FLAG_CLEAR: sets it to false */
+    const char *setting;  /* FLAG_SETTING takes a value; FLAG_SET, FLAG_CLEAR: true, false */
     const char *argument; /* shown in --help */
     const char *doc;      /* NULL: the setting's */
 } flags[] = {
@@ -38,6 +46,7 @@ static const struct flag {
     {"retention-size", FLAG_SETTING, "retention_size", "SIZE", NULL},
     {"log-level", FLAG_SETTING, "log.level", "LEVEL", NULL},
     {"enable-feature", FLAG_SETTING, "query.features", "NAMES", NULL},
+    {"web.enable-admin-api", FLAG_SET, "web.enable_admin_api", NULL, NULL},
     {"no-reject-old-samples", FLAG_CLEAR, "logs.reject_old", NULL,
      "Take log entries of any age and in any order, and keep them: retention is off unless it is "
      "given."},
@@ -85,6 +94,8 @@ static bool apply_flag(struct options *o, const struct flag *flag, const char *v
     switch (flag->kind) {
     case FLAG_SETTING:
         return apply_setting(o, key_of(flag), value, err);
+    case FLAG_SET:
+        return config_set(key_of(flag), SLICE("true"), o, err);
     case FLAG_CLEAR:
         return config_set(key_of(flag), SLICE("false"), o, err);
     case FLAG_CONFIG:
@@ -142,7 +153,8 @@ static bool read_flags(struct options *o, int argc, char **argv, bool only_confi
             continue;
         }
         const struct flag *flag = &flags[code - FLAG_CODE];
-        bool early = flag->kind != FLAG_SETTING && flag->kind != FLAG_CLEAR;
+        bool early =
+            flag->kind != FLAG_SETTING && flag->kind != FLAG_SET && flag->kind != FLAG_CLEAR;
         if (early == only_config && !apply_flag(o, flag, optarg, err))
             return false;
     }

@@ -46,6 +46,7 @@ struct options {
     uint64_t query_concurrency, query_queue, query_samples, query_series, query_memory;
     uint64_t query_points, query_text_size, query_log_entries, query_log_series;
     int64_t query_timeout_ns, query_lookback_ns;
+    bool web_enable_admin_api;
     char *query_features; /* Prometheus' feature names, comma-separated */
 
     /* Flags that are no settings. */

@@ -35,6 +35,9 @@ static const struct config_key keys[] = {
     {"log.level", CONFIG_CHOICE, FIELD(log_level), "info", 0, 0, levels,
      "The least severe messages that the server's own log shows."},
 
+    {"web.enable_admin_api", CONFIG_BOOL, FIELD(web_enable_admin_api), "false", 0, 0, NULL,
+     "Offer the requests under /api/v1/admin/ (snapshots)."},
+
     {"http.connections", CONFIG_COUNT, FIELD(http_connections), "512", 4, 100000, NULL,
      "Connections served at once."},
     {"http.threads", CONFIG_COUNT, FIELD(http_threads), "0", 0, 256, NULL,

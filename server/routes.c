@@ -56,6 +56,7 @@ static const struct route routes[] = {
     {"/api/v1/status/flags", GET, PROM, prometheus_flags, false, false, NULL},
     {"/api/v1/status/config", GET, PROM, prometheus_config, false, false, NULL},
     {"/api/v1/status/tsdb", GET, PROM, prometheus_tsdb, false, false, NULL},
+    {"/api/v1/admin/tsdb/snapshot", POST_PUT, PROM, prometheus_snapshot, true, false, NULL},
 
     {"/loki/api/v1/push", POST, LOKI, push_logs, false, true, push_logs_check},
     {"/api/prom/push", POST, LOKI, push_logs, false, true, push_logs_check},

@@ -651,3 +651,8 @@ bool catalog_set_clock(struct catalog *c, int64_t now_ns, struct error *err)
 {
     return meta_put(c, SLICE("clock"), (uint64_t)now_ns, err);
 }
+
+bool catalog_copy(struct catalog *c, const char *path, struct error *err)
+{
+    return lmdb_env_copy(c->env, path, err);
+}

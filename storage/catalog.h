@@ -35,6 +35,9 @@ enum { CATALOG_FORMAT_MAJOR = 1, CATALOG_FORMAT_MINOR = 0 };
 struct catalog *catalog_open(const char *directory, struct error *err) MUST_CHECK;
 void catalog_close(struct catalog *catalog); /* NULL is fine */
 
+/* A copy of the file, as of one commit, at `path`, which must not exist; durable. */
+bool catalog_copy(struct catalog *catalog, const char *path, struct error *err) MUST_CHECK;
+
 /* ---- tenants ----------------------------------------------------------- */
 
 /* [A-Za-z0-9_-]{1,64} */

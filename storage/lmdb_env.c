@@ -2,9 +2,11 @@
 #include "storage/lmdb_env.h"
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 enum { GROWTH_MAX = 24 };
@@ -184,6 +186,19 @@ bool lmdb_update(struct lmdb_env *e, lmdb_change *change, void *context, struct 
             return lmdb_failed(e, rc, "growing the map", err);
     }
     return lmdb_failed(e, MDB_MAP_FULL, "writing", err);
+}
+
+bool lmdb_env_copy(struct lmdb_env *e, const char *path, struct error *err)
+{
+    AUTO(fd_drop) int fd = file_open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600, err);
+    if (fd < 0)
+        return false;
+    pthread_rwlock_rdlock(&e->lock);
+    int rc = mdb_env_copyfd2(e->env, fd, MDB_CP_COMPACT);
+    pthread_rwlock_unlock(&e->lock);
+    if (rc == 0)
+        return file_sync(fd, err) || error_prefix(err, "%s", path);
+    return lmdb_failed(e, rc, "copying", err);
 }
 
 int lmdb_put(MDB_txn *txn, MDB_dbi dbi, struct slice key, struct slice value, unsigned flags)

@@ -56,6 +56,12 @@ typedef int lmdb_change(MDB_txn *txn, struct lmdb_env *e, void *context, struct 
 bool lmdb_update(struct lmdb_env *e, lmdb_change *change, void *context, struct error *err)
     MUST_CHECK;
 
+/*
+ * Write a compact copy of the last commit to `path`, which must not exist, and
+ * sync it.  The map does not grow meanwhile.
+ */
+bool lmdb_env_copy(struct lmdb_env *e, const char *path, struct error *err) MUST_CHECK;
+
 /* mdb_put behind the fault hook. */
 int lmdb_put(MDB_txn *txn, MDB_dbi dbi, struct slice key, struct slice value, unsigned flags);
 

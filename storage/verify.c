@@ -7,13 +7,12 @@
 #include "storage/verify_internal.h"
 
 #include "base/arena.h"
-#include "base/duration.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/memory.h"
 #include "storage/catalog.h"
 #include "storage/guard.h"
-#include "storage/partition.h"
+#include "storage/partition_copy.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -183,12 +182,11 @@ static void check_day(struct verify_run *run, struct catalog_day *day)
 {
     char path[PATH_MAX];
     struct stat info;
-    struct civil_time date = civil_from_ns(day->day * NS_PER_DAY);
-    snprintf(path, sizeof(path), "%s/%.*s/%s/%04d-%02d-%02d/%u.mdb", run->directory,
-             SLICE_ARG(day->tenant), day->kind == STORE_LOG ? "log" : "metric", (int)date.year,
-             date.month, date.day, day->generation);
+    struct error err = {0};
     run->file_lines = 0;
-    if (stat(path, &info) != 0)
+    if (!partition_file(run->directory, day, path, sizeof(path), &err))
+        verify_problem(run, "%s", err.message);
+    else if (stat(path, &info) != 0)
         verify_problem(run, "%s: %s", path,
                        errno == ENOENT ? "the catalog names it, but it is missing"
                                        : strerror(errno));

@@ -29,6 +29,7 @@ struct wal {
 
     pthread_mutex_t lock;           /* guards the rest */
     ARRAY(struct wal_known) closed; /* ascending */
+    unsigned holds;                 /* while there are any, segments stay */
     struct wal_stats stats;
 };
 
@@ -260,7 +261,7 @@ bool wal_remove_below(struct wal *wal, uint64_t lsn, struct error *err)
     for (;;) {
         struct wal_known oldest = {0};
         pthread_mutex_lock(&wal->lock);
-        if (wal->closed.count > 0)
+        if (wal->closed.count > 0 && wal->holds == 0)
             oldest = wal->closed.items[0];
         pthread_mutex_unlock(&wal->lock);
         if (oldest.number == 0 || oldest.last_lsn >= lsn)
@@ -278,6 +279,34 @@ bool wal_remove_below(struct wal *wal, uint64_t lsn, struct error *err)
         wal->stats.bytes -= oldest.size;
         pthread_mutex_unlock(&wal->lock);
     }
+}
+
+void wal_hold(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->lock);
+    wal->holds++;
+    pthread_mutex_unlock(&wal->lock);
+}
+
+void wal_let_go(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->lock);
+    assert(wal->holds > 0);
+    wal->holds--;
+    pthread_mutex_unlock(&wal->lock);
+}
+
+void wal_list(struct wal *wal, struct wal_known **segments, size_t *count)
+{
+    pthread_mutex_lock(&wal->lock);
+    struct wal_known *list = xcalloc(wal->closed.count + 1, sizeof(*list));
+    for (size_t i = 0; i < wal->closed.count; i++)
+        list[i] = wal->closed.items[i];
+    *count = wal->closed.count;
+    if (wal->fd >= 0)
+        list[(*count)++] = (struct wal_known){wal->number, wal->next_lsn - 1, wal->size};
+    pthread_mutex_unlock(&wal->lock);
+    *segments = list;
 }
 
 uint64_t wal_oldest_last_lsn(struct wal *wal)

@@ -70,6 +70,16 @@ bool wal_failed(const struct wal *wal);
 /* Remove segments, oldest first, whose last LSN is below `lsn`; never the open one. */
 bool wal_remove_below(struct wal *wal, uint64_t lsn, struct error *err) MUST_CHECK;
 
+/*
+ * Between wal_hold and wal_let_go wal_remove_below removes nothing.  Taking hold
+ * needs that no removal is on its way (the store's seal lock).
+ */
+void wal_hold(struct wal *wal);
+void wal_let_go(struct wal *wal);
+
+/* All segments, the open one last, as far as whole groups go; the caller frees `segments`. */
+void wal_list(struct wal *wal, struct wal_known **segments, size_t *count);
+
 /* The last LSN of the oldest segment that is not the open one, 0 when there is none. */
 uint64_t wal_oldest_last_lsn(struct wal *wal);
 

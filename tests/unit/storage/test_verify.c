@@ -94,6 +94,23 @@ static void a_sound_store_has_no_findings(void **state)
     fixture_open(f);
 }
 
+static void a_closed_day_with_late_data_has_no_findings(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    struct findings found;
+    fill(f);
+    if (!store_close_days(f->store, T0 + 3 * NS_PER_DAY, &err))
+        fail_msg("%s", err.message);
+    put_sample(f, "a0", T0 + 400 * NS_PER_SECOND, 1);
+    stop(f);
+    verify(f, &found);
+    assert_string_equal(found.text.data, "");
+    assert_int_equal(found.report.samples, 301);
+    buffer_done(&found.text);
+    fixture_open(f);
+}
+
 static void a_running_store_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -229,6 +246,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_sound_store_has_no_findings, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_closed_day_with_late_data_has_no_findings, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_running_store_is_refused, fixture_setup,
                                         fixture_teardown),
