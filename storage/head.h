@@ -39,6 +39,7 @@ struct series {
     uint16_t pair_count;
     bool queued; /* has frozen chunks and stands in head->queue */
     bool dead;
+    bool overridden; /* a late sample has another value than the open chunk at its time */
     struct hash128 fingerprint;
     uint32_t pairs[]; /* numbers of its labels in head->postings, by name */
 };

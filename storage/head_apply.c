@@ -74,23 +74,26 @@ struct head_sample {
     struct slice rich; /* its bytes; data NULL: a plain float */
 };
 
-static bool rich_has_sample(const struct head_chunk *chunk, int64_t time_ns, uint64_t bits)
+enum open_holds { HOLDS_NONE, HOLDS_SAME, HOLDS_OTHER };
+
+static enum open_holds rich_holds(const struct head_chunk *chunk, int64_t time_ns, uint64_t bits)
 {
     struct rich_bytes sample;
     for (uint32_t at = 0; head_chunk_next_rich(chunk, chunk->size, &at, &sample);)
         if (sample.time_ns == time_ns)
-            return rich_sample_bits(sample.bytes) == bits;
-    return false;
+            return rich_sample_bits(sample.bytes) == bits ? HOLDS_SAME : HOLDS_OTHER;
+    return HOLDS_NONE;
 }
 
-static bool open_has_sample(const struct head_chunk *chunk, int64_t time_ns, uint64_t bits)
+/* What has the open chunk at the time of a late sample? */
+static enum open_holds open_holds(const struct head_chunk *chunk, int64_t time_ns, uint64_t bits)
 {
     int64_t times[HEAD_CHUNK_SAMPLES_MAX];
     uint64_t values[HEAD_CHUNK_SAMPLES_MAX];
     if (chunk == NULL || time_ns < chunk->first_ns || time_ns > chunk->last_ns)
-        return false;
+        return HOLDS_NONE;
     if (chunk->rich)
-        return rich_has_sample(chunk, time_ns, bits);
+        return rich_holds(chunk, time_ns, bits);
     head_chunk_decode(chunk, chunk->count, times, values);
     uint32_t low = 0;
     uint32_t high = chunk->count;
@@ -101,7 +104,9 @@ static bool open_has_sample(const struct head_chunk *chunk, int64_t time_ns, uin
         else
             high = middle;
     }
-    return low < chunk->count && times[low] == time_ns && values[low] == bits;
+    if (low == chunk->count || times[low] != time_ns)
+        return HOLDS_NONE;
+    return values[low] == bits ? HOLDS_SAME : HOLDS_OTHER;
 }
 
 static struct head_chunk *add_rich(const struct apply_batch *batch, struct head_chunk *chunk,
@@ -139,8 +144,12 @@ static void apply_late_sample(struct head *head, const struct apply_batch *batch
     if (!in_window(batch, series, number, time_ns, result))
         return;
     result->stored++;
+    /* A repeat needs no place, unless a late sample of another value may have come between. */
+    enum open_holds holds = open_holds(series->open, time_ns, sample->bits);
+    if (holds == HOLDS_OTHER)
+        series->overridden = true;
     if (is_sealed(batch, series, true, time_ns, result) ||
-        open_has_sample(series->open, time_ns, sample->bits))
+        (holds == HOLDS_SAME && !series->overridden))
         return;
     /* A mark covers whole batches: a side chunk ends between batches only. */
     if (series->side && series->side->last_lsn != batch->lsn &&

@@ -129,6 +129,23 @@ static void duplicates_and_late_entries_are_decided(void **state)
     expect_dump(f, STORE_LOG, logs);
 }
 
+/* Found by the model test: the third sample was taken for a repeat of the first. */
+static void the_last_of_late_samples_at_one_time_stays(void **state)
+{
+    struct fixture *f = *state;
+    put_sample(f, "a", T0, 1);
+    put_sample(f, "a", T0 + NS_PER_SECOND, 5);
+    put_sample(f, "a", T0, 2);
+    expect_dump(f, STORE_METRIC, "{__name__=\"m\", app=\"a\"}: 0=2 1000=5\n");
+    put_sample(f, "a", T0, 1);
+    const char *expected = "{__name__=\"m\", app=\"a\"}: 0=1 1000=5\n";
+    expect_dump(f, STORE_METRIC, expected);
+    fixture_crash(f);
+    expect_dump(f, STORE_METRIC, expected);
+    seal(f);
+    expect_dump(f, STORE_METRIC, expected);
+}
+
 static void times_out_of_bounds_are_refused_before_the_log(void **state)
 {
     struct fixture *f = *state;
@@ -335,6 +352,7 @@ int main(void)
         TEST(a_batch_is_sealed_in_part_and_the_rest_replayed),
         TEST(entries_cross_midnight),
         TEST(duplicates_and_late_entries_are_decided),
+        TEST(the_last_of_late_samples_at_one_time_stays),
         TEST(times_out_of_bounds_are_refused_before_the_log),
         TEST(a_producers_repeat_stores_nothing),
         TEST(metadata_survives),
