@@ -168,6 +168,13 @@ static bool take_all(struct leaf *leaf, struct error *err)
     return flush(leaf, err);
 }
 
+/* An instant selector at one time looks at one sample. */
+static bool needs_last_only(const struct leaf *leaf)
+{
+    const struct selector *s = &leaf->selector->selector;
+    return leaf->grid.steps == 1 && !s->ranged && !s->smoothed && !s->anchored;
+}
+
 static bool open_cursor(struct leaf *leaf, struct error *err)
 {
     const struct query_request *request = leaf->ev->request;
@@ -182,7 +189,7 @@ static bool open_cursor(struct leaf *leaf, struct error *err)
         .matcher_count = leaf->selector->selector.matcher_count,
         .start_ns = first == INT64_MIN ? first : first + 1,
         .end_ns = last,
-        .projection = CURSOR_TIMES | CURSOR_VALUES,
+        .projection = CURSOR_TIMES | CURSOR_VALUES | (needs_last_only(leaf) ? CURSOR_LAST : 0),
         .series_max = request->limits.series_max,
         .memory_max = request->limits.memory_max,
         .cancel = request->cancel,

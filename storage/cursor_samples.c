@@ -9,6 +9,7 @@
  */
 #include "storage/cursor_internal.h"
 
+#include "base/bytes.h"
 #include "base/duration.h"
 
 struct ranked_sample {
@@ -116,7 +117,7 @@ static void collect(struct cursor_reader *reader, const struct cursor_series *se
                                        .lsn = s->lsn,
                                        .count = s->count,
                                        .side = s->side,
-                                       .rich = s->held->rich,
+                                       .rich = s->rich,
                                        .size = s->size,
                                        .held = s->held};
         array_push(&reader->sources, source);
@@ -226,11 +227,47 @@ static bool read_merged(struct cursor_reader *reader, struct error *err)
     return true;
 }
 
+/*
+ * The last sample alone, where the head knows it without decoding: the end of an
+ * in-order chunk that lies in the range and behind which nothing else reaches.
+ */
+static bool read_last(struct cursor_reader *reader, const struct cursor_series *series)
+{
+    const struct cursor *cursor = reader->cursor;
+    const struct snapshot *last = NULL;
+    for (size_t i = 0; i < series->snapshot_count; i++) {
+        const struct snapshot *s = &cursor->snapshots.items[series->snapshot_first + i];
+        if (s->side || s->rich)
+            return false;
+        if (last == NULL || s->last_ns > last->last_ns)
+            last = s;
+    }
+    if (last == NULL || last->last_ns > cursor->request.end_ns)
+        return false;
+    for (uint32_t r = series->range_first; r != UINT32_MAX; r = cursor->ranges.items[r].next) {
+        const struct part_range *range = &cursor->ranges.items[r];
+        for (size_t i = range->first; i < range->first + range->count; i++) {
+            if (cursor->parts.items[range->part].refs.items[i].last_ns >= last->last_ns)
+                return false;
+        }
+    }
+    reader->times.count = reader->values.count = 0;
+    array_push(&reader->times, last->last_ns);
+    array_push(&reader->values, double_from_bits(last->last_bits));
+    return true;
+}
+
 bool cursor_read_samples(struct cursor_reader *reader, size_t series, struct sample_column *out,
                          struct error *err)
 {
     if (!cursor_goes_on(reader->cursor, err))
         return false;
+    if (reader->cursor->request.projection & CURSOR_LAST &&
+        read_last(reader, &reader->cursor->series.items[series])) {
+        *out = (struct sample_column){
+            .times_ns = reader->times.items, .values = reader->values.items, .count = 1};
+        return true;
+    }
     if (!fetch(reader, &reader->cursor->series.items[series], err))
         return false;
     collect(reader, &reader->cursor->series.items[series]);

@@ -195,7 +195,8 @@ enum cursor_projection {
     CURSOR_VALUES = 2,
     CURSOR_LENGTHS = 4, /* line lengths without the text */
     CURSOR_LINES = 8,
-    CURSOR_METADATA = 16 /* structured metadata */
+    CURSOR_METADATA = 16, /* structured metadata */
+    CURSOR_LAST = 32      /* metrics: only the last sample in the range matters, others may lack */
 };
 
 /*

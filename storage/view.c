@@ -58,7 +58,10 @@ static void take_chunk(const struct taking *taking, struct head_chunk *chunk, bo
                                 .count = chunk->count,
                                 .size = chunk->size,
                                 .side = chunk->side,
+                                .rich = chunk->rich,
                                 .open = open};
+    if (!chunk->side && !chunk->rich)
+        snapshot.last_bits = chunk->last_bits;
     if (open)
         taking->to->bytes += chunk->size + sizeof(*chunk);
     array_push(&taking->to->snapshots, snapshot);

@@ -23,8 +23,9 @@ struct snapshot {
     struct log_piece *piece; /* logs */
     int64_t first_ns, last_ns;
     uint64_t lsn;
+    uint64_t last_bits; /* the newest value of a plain metric chunk in order */
     uint32_t count, size;
-    bool side;
+    bool side, rich;
     bool open; /* may outlive the head's own one: counts as memory of whoever holds it */
 };
 

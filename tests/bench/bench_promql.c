@@ -98,6 +98,8 @@ int main(void)
         measure(store, "sum(rate(cpu_seconds_total[5m]))", true, &err) &&
         measure(store, "sum by (mode)(rate(cpu_seconds_total[5m]))", false, &err) &&
         measure(store, "rate(cpu_seconds_total[5m])", false, &err) &&
+        measure(store, "count({__name__=~\"cpu_.*\",instance=~\"host-0.*\"} > 0)", true, &err) &&
+        measure(store, "sum(cpu_seconds_total)", true, &err) &&
         measure(store, "topk(10, avg_over_time(cpu_seconds_total[1h]))", true, &err) &&
         measure(store, "quantile_over_time(0.99, cpu_seconds_total[1h])", true, &err) &&
         measure(store, "cpu_seconds_total / on (instance, mode) cpu_seconds_total", false, &err) &&

@@ -342,6 +342,47 @@ static void tenants_do_not_see_each_other(void **state)
     assert_int_equal(err.code, ERR_INVALID);
 }
 
+/* The last sample until `end_ns`, of series `app`, read with and without CURSOR_LAST. */
+static void check_last(struct fixture *f, int64_t end_ns, double expected)
+{
+    struct error err = {0};
+    for (unsigned more = 0; more <= CURSOR_LAST; more += CURSOR_LAST) {
+        struct sample_column column;
+        struct cursor_request request = {.tenant = SLICE("t"),
+                                         .kind = STORE_METRIC,
+                                         .start_ns = T0 - NS_PER_HOUR,
+                                         .end_ns = end_ns,
+                                         .projection = CURSOR_TIMES | CURSOR_VALUES | more};
+        struct cursor *cursor = cursor_open(f->store, &request, &err);
+        assert_non_null(cursor);
+        struct cursor_reader *reader = cursor_reader_new(cursor);
+        assert_int_equal(cursor_series_count(cursor), 1);
+        assert_true(cursor_read_samples(reader, 0, &column, &err));
+        assert_true(column.count > 0);
+        assert_true(column.values[column.count - 1] == expected);
+        cursor_reader_free(reader);
+        cursor_close(cursor);
+    }
+}
+
+static void the_last_sample_is_the_same_however_it_is_read(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 10; i++)
+        put_sample(f, "a", T0 + i * NS_PER_SECOND, i);
+    check_last(f, T0 + NS_PER_HOUR, 9);
+    check_last(f, T0 + 9 * NS_PER_SECOND, 9);
+    check_last(f, T0 + 8 * NS_PER_SECOND, 8);
+    put_sample(f, "a", T0 + 8500 * NS_PER_MS, 85); /* late */
+    check_last(f, T0 + 9 * NS_PER_SECOND, 9);
+    check_last(f, T0 + 8900 * NS_PER_MS, 85);
+    seal(f);
+    check_last(f, T0 + NS_PER_HOUR, 9);
+    put_sample(f, "a", T0 + 20 * NS_PER_SECOND, 20);
+    check_last(f, T0 + NS_PER_HOUR, 20);
+    check_last(f, T0 + 19 * NS_PER_SECOND, 9);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -362,6 +403,7 @@ int main(void)
         TEST(backward_streams_reverse_the_order),
         TEST(a_second_store_is_refused),
         TEST(tenants_do_not_see_each_other),
+        TEST(the_last_sample_is_the_same_however_it_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
