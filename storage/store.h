@@ -26,47 +26,18 @@
 #include "base/compiler.h"
 #include "base/labels.h"
 #include "base/slice.h"
+#include "storage/store_options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct arena;
-struct clock;
 struct error;
 struct histogram;
 struct matcher;
 struct predicate;
 struct store; /* opaque: fields in store.c */
-
-enum store_kind { STORE_METRIC, STORE_LOG };
-enum { STORE_KINDS = 2, TENANT_NAME_MAX = 64 };
-
-enum store_ack {
-    STORE_ACK_DURABLE, /* done() waits for fdatasync: survives a power loss */
-    STORE_ACK_PROCESS  /* done() waits for write(): survives kill -9 only */
-};
-
-/* Zero in a field means its default, given behind it; -1 in a *_ns window means "no limit". */
-struct store_options {
-    const char *directory;
-    enum store_ack ack;
-    const struct clock *clock; /* NULL: the real one */
-    bool allow_remote_fs;      /* do not refuse NFS, SMB, 9p */
-    bool repair;               /* cut a damaged log instead of refusing to start */
-    int64_t retention_ns;      /* 15 days; -1 keeps everything */
-    uint64_t retention_size;   /* disk bytes of all days: over it the oldest go; 0: any */
-    int64_t out_of_order_ns[STORE_KINDS]; /* 30 min for metrics, 1 h for logs; -1 no limit */
-    int64_t future_ns;                    /* 10 min; -1 no limit */
-    int64_t past_ns[STORE_KINDS];         /* how old an entry may be: metrics -1, logs 7 days */
-    size_t wal_segment_size;              /* 64 MiB */
-    size_t wal_size_max;      /* 1 GiB: above it the oldest segment's chunks are sealed */
-    int64_t seal_interval_ns; /* how often the sealer looks: 15 s; -1 only store_seal() */
-    size_t head_memory_max;   /* 512 MiB: above it writes get ERR_UNAVAILABLE */
-    uint32_t tenants_max;     /* 1,000: creation by writing is limited */
-    uint32_t series_max;      /* active series per tenant and kind: 5 million */
-    struct label_limits label_limits[STORE_KINDS];
-};
 
 /* Opens or creates; replays the WAL.  Fails when another process holds the directory. */
 struct store *store_open(const struct store_options *options, struct error *err) MUST_CHECK;
