@@ -71,6 +71,9 @@ void loki_volume_range(struct call *call);
 void loki_detected_fields(struct call *call);
 void loki_detected_field_values(struct call *call);
 
+/* loki_tail.c */
+void loki_tail(struct call *call);
+
 /* loki_patterns.c */
 void loki_patterns(struct call *call);
 

@@ -139,9 +139,41 @@ static void finish_response(struct exchange *e)
     }
 }
 
+/* The library has sent the answer and leaves the socket to us. */
+static void hand_over_socket(void *context, struct MHD_Connection *connection, void *slot,
+                             const char *extra, size_t extra_size, MHD_socket fd,
+                             struct MHD_UpgradeResponseHandle *upgraded)
+{
+    struct exchange *e = context;
+    (void)connection, (void)slot;
+    e->request.response.upgrade(&e->request, (struct http_upgraded *)upgraded, fd,
+                                slice_of(extra, extra_size));
+}
+
+void http_upgraded_close(struct http_upgraded *upgraded)
+{
+    MHD_upgrade_action((struct MHD_UpgradeResponseHandle *)upgraded, MHD_UPGRADE_ACTION_CLOSE);
+}
+
+static enum MHD_Result send_upgrade(struct exchange *e)
+{
+    struct http_response *r = &e->request.response;
+    struct MHD_Response *answer = MHD_create_response_for_upgrade(hand_over_socket, e);
+    if (!answer)
+        return MHD_NO;
+    MHD_add_response_header(answer, "Upgrade", r->upgrade_protocol);
+    MHD_add_response_header(answer, "Sec-WebSocket-Accept", r->upgrade_accept);
+    enum MHD_Result result =
+        MHD_queue_response(e->connection, MHD_HTTP_SWITCHING_PROTOCOLS, answer);
+    MHD_destroy_response(answer);
+    return result;
+}
+
 static enum MHD_Result send_response(struct exchange *e)
 {
     struct http_response *r = &e->request.response;
+    if (r->upgrade)
+        return send_upgrade(e);
     struct MHD_Response *answer =
         MHD_create_response_from_buffer(r->body.size, r->body.data, MHD_RESPMEM_MUST_FREE);
     if (!answer)
@@ -443,14 +475,16 @@ bool http_server_run(struct http_server *s, struct error *err)
         {s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)s->threads, NULL},
         {MHD_OPTION_END, 0, NULL}};
     s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        accept_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, s, MHD_OPTION_LISTEN_SOCKET,
-        s->listener, MHD_OPTION_CONNECTION_LIMIT, s->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-        s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)CONNECTION_MEMORY_STEP,
-        MHD_OPTION_URI_LOG_CALLBACK, open_exchange, s, MHD_OPTION_NOTIFY_COMPLETED, close_exchange,
-        s, MHD_OPTION_NOTIFY_CONNECTION, notice_connection, s, MHD_OPTION_UNESCAPE_CALLBACK,
-        leave_escaped, s, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME |
+            MHD_ALLOW_UPGRADE,
+        0, NULL, NULL, accept_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, s,
+        MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_CONNECTION_LIMIT, s->connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
+        (size_t)CONNECTION_MEMORY_STEP, MHD_OPTION_URI_LOG_CALLBACK, open_exchange, s,
+        MHD_OPTION_NOTIFY_COMPLETED, close_exchange, s, MHD_OPTION_NOTIFY_CONNECTION,
+        notice_connection, s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, MHD_OPTION_ARRAY,
+        pool, MHD_OPTION_END);
     if (!s->daemon)
         return error_set(err, ERR_IO, "the HTTP library does not start on %s", s->address);
     return true;

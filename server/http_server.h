@@ -38,7 +38,15 @@ enum http_method {
     HTTP_OTHER = 64
 };
 
+struct http_request;
+
 enum { HTTP_EXTRA_HEADERS_MAX = 8, HTTP_GZIP_SIZE_MIN = 1024 };
+
+/*
+ * A connection that became something else (status 101): its socket is the handler's
+ * until http_upgraded_close(), which must come before http_server_close().
+ */
+struct http_upgraded; /* the library's */
 
 struct http_response {
     int status;               /* 0 while nobody has answered */
@@ -47,6 +55,11 @@ struct http_response {
     size_t sent_size;       /* of the body, once it was handed to the library */
     unsigned retry_after_s; /* 0: no such header */
     bool uncompressed;      /* made on a thread that has no time for gzip */
+    /* Status 101: called on an HTTP thread once the answer is sent; must be quick. */
+    void (*upgrade)(struct http_request *request, struct http_upgraded *upgraded, int fd,
+                    struct slice sent_already);
+    const char *upgrade_protocol; /* static text */
+    char upgrade_accept[32];
     size_t extra_count;
     struct {
         const char *name, *value; /* static text */
@@ -118,6 +131,9 @@ struct slice http_request_header(const struct http_request *request, const char 
  */
 void http_request_suspend(struct http_request *request, bool watch);
 void http_request_resume(struct http_request *request); /* any thread */
+
+/* Gives the socket back; the request ends with it.  Any thread. */
+void http_upgraded_close(struct http_upgraded *upgraded);
 
 /* Another header; both texts must be static. */
 void http_response_header(struct http_response *response, const char *name, const char *value);

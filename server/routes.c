@@ -75,6 +75,8 @@ static const struct route routes[] = {
     {"/loki/api/v1/detected_field/{}/values", GET_POST, LOKI, loki_detected_field_values, true,
      false, NULL},
     {"/loki/api/v1/patterns", GET_POST, LOKI, loki_patterns, true, false, NULL},
+    {"/loki/api/v1/tail", GET, LOKI, loki_tail, false, false, NULL},
+    {"/api/prom/tail", GET, LOKI, loki_tail, false, false, NULL},
     {"/loki/api/v1/drilldown-limits", GET, LOKI, loki_drilldown_limits, false, false, NULL},
     {"/config", GET, LOKI, loki_config, false, false, NULL},
     {"/api/prom/query", GET_POST, LOKI, loki_legacy_query, true, false, NULL},

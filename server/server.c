@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "server/http_server.h"
+#include "server/loki_tail.h"
 #include "server/options.h"
 #include "server/routes.h"
 
@@ -51,11 +52,13 @@ struct server *server_start(const struct options *options, struct store *store, 
     server->started_ns = clock_now_ns(NULL);
     server->started_monotonic_ns = clock_monotonic_ns();
     options_for_query(options, &server->limits);
+    server->tails = tails_new();
     if (start_parts(server, err))
         return server;
     http_server_close(server->http);
     pool_free(server->queries);
     pool_free(server->pushes);
+    tails_free(server->tails);
     free(server);
     return NULL;
 }
@@ -73,10 +76,12 @@ bool server_is_stopping(const struct server *server)
 bool server_stop(struct server *server)
 {
     __atomic_store_n(&server->stopping, true, __ATOMIC_RELEASE);
+    tails_stop(server->tails);
     bool clean = http_server_drain(server->http, DRAIN_MS);
     pool_free(server->queries);
     pool_free(server->pushes);
     http_server_close(server->http);
+    tails_free(server->tails);
     free(server);
     return clean;
 }

@@ -20,6 +20,7 @@ struct http_server;
 struct options;
 struct pool;
 struct store;
+struct tails;
 
 struct server {
     const struct options *options;
@@ -27,6 +28,7 @@ struct server {
     struct http_server *http;
     struct pool *queries; /* threads that run queries, with a bounded queue */
     struct pool *pushes;  /* threads that decode large pushes, one per core */
+    struct tails *tails;  /* live tails, with a thread each */
     struct query_limits limits;
     int64_t started_ns; /* time of day */
     int64_t started_monotonic_ns;

@@ -369,6 +369,8 @@ def logs_drilldown(etinde, t):
                  sum(len(s["values"]) for s in found["result"]), 3)
     report.equal("no patterns", success("no patterns", etinde.get("/loki/api/v1/patterns", {
         **span, "query": '{app="none"}'}, LOKI)), [])
+    answer = etinde.get("/loki/api/v1/tail", {"query": '{app="web"}'}, LOKI)
+    report.equal("tail without a WebSocket", answer.status, 400)
     answer = etinde.get("/config")
     report.check("/config is YAML", answer.status == 200 and "retention" in answer.text,
                  repr(answer))
