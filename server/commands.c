@@ -7,6 +7,8 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "server/export.h"
+#include "server/parameters.h"
 #include "storage/snapshot.h"
 #include "storage/verify.h"
 
@@ -16,7 +18,7 @@
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct arguments {
-    const char *data;
+    const char *data, *tenant, *kind, *format, *match, *start, *end; /* NULL: not given */
     bool help;
     char **rest; /* what is no flag */
     int rest_count;
@@ -87,6 +89,70 @@ static int run_restore(const struct arguments *a)
     return store_backup(a->rest[0], a->data, &err) ? EXIT_SUCCESS : failed(&err);
 }
 
+/* ---- export ------------------------------------------------------------------- */
+
+/* One of two words, the first when nothing was given. */
+static bool choose(const char *flag, const char *given, const char *first, const char *second,
+                   bool *is_second, struct error *err)
+{
+    *is_second = given != NULL && strcmp(given, second) == 0;
+    return given == NULL || *is_second || strcmp(given, first) == 0 ||
+           error_set(err, ERR_INVALID, "--%s must be %s or %s", flag, first, second);
+}
+
+static bool read_time(const char *flag, const char *given, int64_t *ns, struct error *err)
+{
+    return given == NULL || time_from_prometheus(slice_from_text(given), ns) ||
+           error_set(err, ERR_INVALID, "--%s must be seconds or a date as 2026-01-31T12:00:00Z",
+                     flag);
+}
+
+static bool read_export(const struct arguments *a, struct export_request *request,
+                        struct error *err)
+{
+    bool logs, json;
+    *request = (struct export_request){
+        .tenant = slice_from_text(a->tenant ? a->tenant : "default"),
+        .selector = slice_from_text(a->match),
+        .start_ns = INT64_MIN,
+        .end_ns = INT64_MAX,
+    };
+    if (!choose("kind", a->kind, "metric", "log", &logs, err) ||
+        !choose("format", a->format, logs ? "json" : "openmetrics", "json", &json, err) ||
+        !read_time("start", a->start, &request->start_ns, err) ||
+        !read_time("end", a->end, &request->end_ns, err))
+        return false;
+    request->kind = logs ? STORE_LOG : STORE_METRIC;
+    request->form = json || logs ? EXPORT_JSON : EXPORT_OPENMETRICS;
+    return true;
+}
+
+static int run_export(const struct arguments *a)
+{
+    struct error err = {0};
+    struct export_request request;
+    struct export_report report;
+    struct store_options options = {
+        .directory = a->data, .retention_ns = -1, .seal_interval_ns = -1};
+    if (!read_export(a, &request, &err)) {
+        fprintf(stderr, "etinde: %s\n", err.message);
+        return EXIT_USAGE;
+    }
+    if (!snapshot_is_store(a->data, &err))
+        return failed(&err);
+    struct store *store = store_open(&options, &err);
+    if (store == NULL)
+        return failed(&err);
+    bool ok = export_write(store, &request, stdout, &report, &err);
+    store_abandon(store); /* nothing was written that must be kept */
+    if (!ok)
+        return failed(&err);
+    fprintf(stderr, "etinde: exported %llu series, %llu %s, left out %llu\n",
+            (unsigned long long)report.series, (unsigned long long)report.values,
+            request.kind == STORE_LOG ? "entries" : "samples", (unsigned long long)report.left_out);
+    return EXIT_SUCCESS;
+}
+
 /* ---- the table and the command line ------------------------------------------ */
 
 static const struct command commands[] = {
@@ -102,12 +168,33 @@ static const struct command commands[] = {
      "Check COPY (a backup or snapshot) as verify does, then copy it to DIR, which is empty or "
      "missing.",
      "d", 1, run_restore},
+    {"export",
+     "export --data DIR [--tenant T] [--kind metric|log] [--format openmetrics|json] "
+     "[--match SELECTOR] [--start TIME] [--end TIME]",
+     "Print a stopped server's series: metrics as OpenMetrics for `promtool tsdb "
+     "create-blocks-from openmetrics` or as lines of JSON, logs as lines of JSON.",
+     "dtkfmse", 0, run_export},
 };
 
-enum { FLAG_HELP = 'h', FLAG_DATA = 'd' };
+enum {
+    FLAG_HELP = 'h',
+    FLAG_DATA = 'd',
+    FLAG_TENANT = 't',
+    FLAG_KIND = 'k',
+    FLAG_FORMAT = 'f',
+    FLAG_MATCH = 'm',
+    FLAG_START = 's',
+    FLAG_END = 'e'
+};
 
 static const struct option longs[] = {
     {"data", required_argument, NULL, FLAG_DATA},
+    {"tenant", required_argument, NULL, FLAG_TENANT},
+    {"kind", required_argument, NULL, FLAG_KIND},
+    {"format", required_argument, NULL, FLAG_FORMAT},
+    {"match", required_argument, NULL, FLAG_MATCH},
+    {"start", required_argument, NULL, FLAG_START},
+    {"end", required_argument, NULL, FLAG_END},
     {"help", no_argument, NULL, FLAG_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -135,6 +222,24 @@ static bool set_flag(struct arguments *a, int code)
     switch (code) {
     case FLAG_DATA:
         a->data = optarg;
+        return true;
+    case FLAG_TENANT:
+        a->tenant = optarg;
+        return true;
+    case FLAG_KIND:
+        a->kind = optarg;
+        return true;
+    case FLAG_FORMAT:
+        a->format = optarg;
+        return true;
+    case FLAG_MATCH:
+        a->match = optarg;
+        return true;
+    case FLAG_START:
+        a->start = optarg;
+        return true;
+    case FLAG_END:
+        a->end = optarg;
         return true;
     case FLAG_HELP:
         a->help = true;

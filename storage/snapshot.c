@@ -240,10 +240,19 @@ static bool is_free(const char *destination, struct error *err)
     return count == 0 || error_set(err, ERR_INVALID, "%s is not empty", destination);
 }
 
+bool snapshot_is_store(const char *directory, struct error *err)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    if (!path_set(path, err, directory, "/meta.mdb"))
+        return false;
+    return stat(path, &info) == 0 ||
+           error_set(err, ERR_NOT_FOUND, "%s holds no store: there is no meta.mdb", directory);
+}
+
 bool store_backup(const char *directory, const char *destination, struct error *err)
 {
     char path[PATH_MAX], part[PATH_MAX];
-    struct stat info;
     size_t size = strlen(destination);
     while (size > 1 && destination[size - 1] == '/')
         size--;
@@ -251,10 +260,8 @@ bool store_backup(const char *directory, const char *destination, struct error *
         return error_set(err, ERR_INVALID, "the destination's path is too long");
     memcpy(path, destination, size);
     path[size] = '\0';
-    if (!path_set(part, err, directory, "/meta.mdb"))
+    if (!snapshot_is_store(directory, err))
         return false;
-    if (stat(part, &info) != 0)
-        return error_set(err, ERR_NOT_FOUND, "%s holds no store: there is no meta.mdb", directory);
     if (!path_set(part, err, path, ".part") || !is_free(path, err) || !is_free(part, err))
         return false;
     AUTO(fd_drop) int lock = guard_lock(directory, err);

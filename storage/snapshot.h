@@ -30,6 +30,9 @@ enum { SNAPSHOT_NAME_SIZE = 48 };
  */
 bool store_snapshot(struct store *store, char *name, struct error *err) MUST_CHECK;
 
+/* Does the directory hold a store?  ERR_NOT_FOUND when not. */
+bool snapshot_is_store(const char *directory, struct error *err) MUST_CHECK;
+
 /*
  * Copy the store in `directory`, which nobody has open (ERR_BUSY), to
  * `destination`, which must be empty or missing; nothing is left there on failure.

@@ -46,7 +46,8 @@ static void send_line(struct verify_run *run, bool damage, const char *text)
     }
 }
 
-static void finding(struct verify_run *run, bool damage, const char *format, va_list arguments)
+static void PRINTF_LIKE(3, 0)
+    finding(struct verify_run *run, bool damage, const char *format, va_list arguments)
 {
     char text[LINE_SIZE_MAX];
     uint64_t *counter = damage ? &run->report->problems : &run->report->notes;
