@@ -31,7 +31,7 @@
 
 #define START_NS (INT64_C(1700000000) * NS_PER_SECOND)
 
-enum { SERIES = 4, SEALED = 300, COUNT = 400, FILES_MAX = 64, FLIPS_MAX = 4 };
+enum { SERIES = 4, SEALED = 300, COUNT = 400, FILES_MAX = 64, FLIPS_MAX = 4, STATUS_BASE = 40 };
 
 enum outcome {
     OUTCOME_RIGHT,
@@ -306,13 +306,16 @@ static enum outcome judge_in_child(const char *directory, bool lmdb_damaged)
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        alarm(60); /* reading for ever is wrong, too */
-        _exit((int)judge(directory));
+        alarm(60);               /* reading for ever is wrong, too */
+        signal(SIGBUS, SIG_DFL); /* sanitizers would end with a status of their own */
+        signal(SIGSEGV, SIG_DFL);
+        _exit(STATUS_BASE + (int)judge(directory));
     }
     int status = -1;
     waitpid(child, &status, 0);
-    if (WIFEXITED(status) && WEXITSTATUS(status) < OUTCOMES)
-        return (enum outcome)WEXITSTATUS(status);
+    int outcome = WIFEXITED(status) ? WEXITSTATUS(status) - STATUS_BASE : -1;
+    if (outcome >= 0 && outcome < OUTCOMES)
+        return (enum outcome)outcome;
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (lmdb_damaged && (number == SIGBUS || number == SIGSEGV || number == SIGABRT))
         return OUTCOME_STOPPED;
