@@ -102,7 +102,7 @@ static void check_round_trip(size_t count)
     struct arena *arena = arena_new(MEMORY);
     struct buffer out;
     const struct rich_sample *got;
-    size_t got_count;
+    size_t got_count = 0;
     buffer_init(&out, MEMORY);
     if (!chunk_encode_rich(samples, count, 77, CHUNK_OVERLAPS, &out, &err) ||
         !chunk_decode_rich(buffer_slice(&out), INT64_MIN, INT64_MAX, arena, &got, &got_count, &err))
