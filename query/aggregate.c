@@ -19,7 +19,8 @@ struct group {
     double *extra; /* compensation of the sum, or the mean */
     double *mean;  /* avg: the incremental mean */
     uint32_t *count;
-    uint8_t *incremental; /* avg: the sum would have overflowed */
+    uint8_t *incremental;                /* avg: the sum would have overflowed */
+    struct histogram_group **histograms; /* per step; NULL: none came */
 };
 
 struct aggregate_sink {
@@ -159,6 +160,32 @@ static void add_variance(struct group *group, const struct column *column, size_
     }
 }
 
+void annotate_ignored(struct evaluation *ev, enum aggregator op, uint32_t at)
+{
+    annotate(ev->annotations, ANNOTATION_INFO, at, "ignored histogram in %s aggregation",
+             aggregator_text(op));
+}
+
+/* Sum and avg add them up, count and group have counted them, the others leave them out. */
+static bool take_histograms(struct aggregate_sink *a, struct group *group,
+                            const struct column *column, struct error *err)
+{
+    enum aggregator op = a->aggregation->op;
+    if (op == AGG_COUNT || op == AGG_GROUP)
+        return true;
+    if (op == AGG_SUM || op == AGG_AVG)
+        return aggregate_histograms(a->ev, a->aggregation, &group->histograms, column, a->steps,
+                                    a->arena) ||
+               arena_check(a->arena, "the query", err);
+    for (size_t i = 0; i < a->steps; i++) {
+        if (column->cells[i] == CELL_HISTOGRAM) {
+            annotate_ignored(a->ev, op, a->aggregation->argument->start);
+            return true;
+        }
+    }
+    return true;
+}
+
 static bool aggregate_take(struct sink *self, struct column_batch *batch, struct error *err)
 {
     struct aggregate_sink *a = (struct aggregate_sink *)self;
@@ -186,6 +213,8 @@ static bool aggregate_take(struct sink *self, struct column_batch *batch, struct
         default:
             add_count(group, column, a->steps);
         }
+        if (column->histograms && !take_histograms(a, group, column, err))
+            return false;
         if (!eval_tick(a->ev, a->steps, err))
             return false;
     }
@@ -216,6 +245,21 @@ static double result_of(const struct group *group, size_t i, enum aggregator op)
     }
 }
 
+/* A step with histograms; it has no other result. */
+static bool histogram_result(struct aggregate_sink *a, const struct group *group, size_t step,
+                             struct column *column)
+{
+    if (group->histograms == NULL || group->histograms[step] == NULL)
+        return false;
+    const struct histogram *h = aggregate_histogram(a->ev, a->aggregation, group->histograms[step],
+                                                    group->count[step] > 0, a->arena);
+    if (h && column_add_histograms(column, a->steps, a->arena)) {
+        column->cells[step] = CELL_HISTOGRAM;
+        column->histograms[step] = h;
+    }
+    return true;
+}
+
 static bool results(struct aggregate_sink *a, struct columns *out, struct error *err)
 {
     for (size_t g = 0; g < a->count; g++) {
@@ -225,7 +269,7 @@ static bool results(struct aggregate_sink *a, struct columns *out, struct error 
             return arena_check(a->arena, "the query", err);
         column.drop_name = group->drop_name;
         for (size_t i = 0; i < a->steps; i++) {
-            if (group->count[i] == 0)
+            if (histogram_result(a, group, i, &column) || group->count[i] == 0)
                 continue;
             column.cells[i] = CELL_FLOAT;
             column.values[i] = result_of(group, i, a->aggregation->op);

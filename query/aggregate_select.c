@@ -6,6 +6,7 @@
  * and chosen from; topk, bottomk, limitk and limit_ratio keep their input's columns
  * and blank what was not chosen.
  */
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/number.h"
@@ -13,6 +14,7 @@
 #include "query/annotations.h"
 #include "query/dialect.h"
 #include "query/eval_internal.h"
+#include "query/histogram_work.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,6 +32,7 @@ struct select {
     struct label_index *index;
     uint32_t groups;
     double *parameter; /* per step */
+    uint32_t at;       /* where annotations about ignored histograms point to */
 };
 
 static bool make_groups(struct select *s, struct error *err)
@@ -195,8 +198,12 @@ static void gather(const struct select *s, uint32_t group, size_t step, struct c
     for (uint32_t i = s->starts[group]; i < s->starts[group + 1]; i++) {
         const struct column *column = &s->in.items[s->members[i]];
         bool float_only = op != AGG_LIMITK && op != AGG_LIMIT_RATIO;
-        if (column->cells[step] == CELL_NONE || (float_only && column->cells[step] != CELL_FLOAT))
+        if (column->cells[step] == CELL_NONE)
             continue;
+        if (float_only && column->cells[step] != CELL_FLOAT) {
+            annotate_ignored(s->ev, op, s->at);
+            continue;
+        }
         choice->items[choice->count++] = (struct candidate){column->values[step], s->members[i]};
     }
 }
@@ -358,6 +365,7 @@ bool aggregate_select_stream(struct evaluation *ev, const struct node *node,
 {
     struct select s = {
         .ev = ev, .aggregation = &node->aggregation, .arena = eval_arena(ev), .steps = grid->steps};
+    s.at = node->aggregation.op == AGG_QUANTILE ? node->aggregation.argument->start : node->start;
     s.index = label_index_new(s.arena);
     struct columns out = {0};
     bool ok = select_run(&s, grid, &out, err) && columns_emit(ev, &out, sink, err);
@@ -369,20 +377,32 @@ bool aggregate_select_stream(struct evaluation *ev, const struct node *node,
 
 /* ---- count_values ------------------------------------------------------------------------- */
 
+static struct slice value_text(const struct column *in, size_t step, struct arena *scratch)
+{
+    char number[DOUBLE_TEXT_MAX];
+    if (in->cells[step] == CELL_FLOAT)
+        return arena_copy(scratch, slice_of(number, double_format(number, in->values[step], 'f')));
+    struct buffer text;
+    buffer_init(&text, 1 << 20);
+    histogram_append_text(&text, in->histograms[step], scratch);
+    struct slice copy = arena_copy(scratch, buffer_slice(&text));
+    buffer_done(&text);
+    return copy;
+}
+
 static bool count_column(struct select *s, const struct column *in, struct columns *out,
                          struct arena *scratch, struct error *err)
 {
     const struct aggregation *a = s->aggregation;
     struct slice name = node_unwrap(a->parameter)->string;
     for (size_t i = 0; i < s->steps; i++) {
-        if (in->cells[i] != CELL_FLOAT)
+        if (in->cells[i] == CELL_NONE)
             continue;
-        char text[DOUBLE_TEXT_MAX];
-        size_t size = double_format(text, in->values[i], 'f');
-        struct labels labels = labels_with(scratch, in->labels, name, slice_of(text, size));
+        struct slice text = value_text(in, i, scratch);
+        struct labels labels = labels_with(scratch, in->labels, name, text);
         struct labels key = grouping_labels(&a->grouping, labels, scratch);
         if (!a->grouping.without)
-            key = labels_with(scratch, key, name, slice_of(text, size));
+            key = labels_with(scratch, key, name, text);
         bool added;
         uint32_t at = label_index_put(s->index, key, &added);
         arena_reset(scratch);
@@ -398,14 +418,23 @@ static bool count_column(struct select *s, const struct column *in, struct colum
     return eval_tick(s->ev, s->steps, err);
 }
 
+static bool bad_label(struct slice name, struct error *err)
+{
+    struct buffer quoted;
+    buffer_init(&quoted, 2000);
+    buffer_append_quoted(&quoted, slice_sub(name, 0, 200));
+    error_set(err, ERR_EXECUTION, "invalid label name %.*s", SLICE_ARG(buffer_slice(&quoted)));
+    buffer_done(&quoted);
+    return false;
+}
+
 bool count_values_stream(struct evaluation *ev, const struct node *node, const struct grid *grid,
                          struct sink *sink, struct error *err)
 {
     const struct aggregation *a = &node->aggregation;
     const struct node *parameter = node_unwrap(a->parameter);
     if (parameter->string.size == 0 || !utf8_is_valid(parameter->string))
-        return error_set(err, ERR_EXECUTION, "invalid label name \"%.*s\"",
-                         SLICE_ARG(slice_sub(parameter->string, 0, 200)));
+        return bad_label(parameter->string, err);
     struct select s = {.ev = ev, .aggregation = a, .arena = eval_arena(ev), .steps = grid->steps};
     struct arena *scratch = eval_arena(ev);
     s.index = label_index_new(s.arena);

@@ -7,14 +7,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void annotate(struct annotations *annotations, enum annotation_level level, uint32_t at,
-              const char *format, ...)
+static void add(struct annotations *annotations, enum annotation_level level, uint32_t at,
+                bool counted, const char *format, va_list arguments) PRINTF_LIKE(5, 0);
+
+static void add(struct annotations *annotations, enum annotation_level level, uint32_t at,
+                bool counted, const char *format, va_list arguments)
 {
     char text[1024];
-    va_list arguments;
-    va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
 
     int line, column;
     query_position(annotations->text, at, &line, &column);
@@ -23,12 +23,49 @@ void annotate(struct annotations *annotations, enum annotation_level level, uint
                         level == ANNOTATION_WARNING ? "warning" : "info", text, line, column);
     struct slice message = slice_of(whole, (size_t)size);
     for (size_t i = 0; i < annotations->count[level]; i++) {
-        if (slice_equal(annotations->items[level][i], message))
+        if (slice_equal(annotations->items[level][i], message)) {
+            annotations->occurrences[level][i] += counted;
             return;
+        }
     }
     if (annotations->count[level] == ANNOTATIONS_MAX)
         return;
     struct slice copy = arena_copy(annotations->arena, message);
-    if (copy.data)
+    if (copy.data) {
+        annotations->occurrences[level][annotations->count[level]] = counted;
         annotations->items[level][annotations->count[level]++] = copy;
+    }
+}
+
+void annotate(struct annotations *annotations, enum annotation_level level, uint32_t at,
+              const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add(annotations, level, at, false, format, arguments);
+    va_end(arguments);
+}
+
+void annotate_counted(struct annotations *annotations, enum annotation_level level, uint32_t at,
+                      const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add(annotations, level, at, true, format, arguments);
+    va_end(arguments);
+}
+
+struct slice annotation_text(const struct annotations *annotations, enum annotation_level level,
+                             size_t which)
+{
+    struct slice text = annotations->items[level][which];
+    uint32_t occurrences = annotations->occurrences[level][which];
+    size_t place = text.size;
+    if (occurrences < 2)
+        return text;
+    while (place > 0 && text.data[place - 1] != '(') /* the position goes last */
+        place--;
+    return arena_printf(annotations->arena, "%.*s(%u occurrences) %.*s", (int)(place - 1),
+                        text.data, (unsigned)occurrences, (int)(text.size - place + 1),
+                        text.data + place - 1);
 }

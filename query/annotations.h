@@ -24,10 +24,19 @@ struct annotations {
     struct slice text; /* of the query, for positions */
     struct slice items[ANNOTATION_LEVELS][ANNOTATIONS_MAX];
     size_t count[ANNOTATION_LEVELS];
+    uint32_t occurrences[ANNOTATION_LEVELS][ANNOTATIONS_MAX]; /* of counted ones; else 0 */
 };
 
 /* `at` is a byte offset in the query's text. */
 void annotate(struct annotations *annotations, enum annotation_level level, uint32_t at,
               const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* The same for one whose text says how often it occurred, when that is more than once. */
+void annotate_counted(struct annotations *annotations, enum annotation_level level, uint32_t at,
+                      const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* An annotation as the result shows it; empty over the arena's limit. */
+struct slice annotation_text(const struct annotations *annotations, enum annotation_level level,
+                             size_t which);
 
 #endif

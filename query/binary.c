@@ -64,6 +64,7 @@ struct scalar_sink {
     struct sink sink;
     struct sink *next;
     struct evaluation *ev;
+    const struct node *node;
     const struct binary *binary;
     const double *scalar;
     bool scalar_left;
@@ -71,13 +72,35 @@ struct scalar_sink {
     size_t steps;
 };
 
-static void operate(const struct scalar_sink *s, struct column *column)
+static bool trims(enum binary_operator op)
+{
+    return op == OP_TRIM_UPPER || op == OP_TRIM_LOWER;
+}
+
+/* A cell with a histogram, or an operator for histograms. */
+static void operate_histogram(const struct scalar_sink *s, struct column *column, size_t step,
+                              struct arena *arena)
+{
+    bool keep, is_histogram = column->cells[step] == CELL_HISTOGRAM;
+    struct operand scalar = {s->scalar[step], NULL}, out;
+    struct operand value = {column->values[step], is_histogram ? column->histograms[step] : NULL};
+    column->cells[step] = CELL_NONE;
+    if (!histogram_operation(s->ev, s->node, s->scalar_left ? scalar : value,
+                             s->scalar_left ? value : scalar, arena, &out, &keep))
+        return;
+    column->cells[step] = CELL_HISTOGRAM;
+    column->histograms[step] = out.histogram;
+}
+
+static void operate(const struct scalar_sink *s, struct column *column, struct arena *arena)
 {
     enum binary_operator op = s->binary->op;
     bool comparison = operator_is_comparison(op);
     for (size_t i = 0; i < s->steps; i++) {
-        if (column->cells[i] != CELL_FLOAT) {
-            column->cells[i] = CELL_NONE;
+        if (column->cells[i] == CELL_NONE)
+            continue;
+        if (column->cells[i] == CELL_HISTOGRAM || trims(op)) {
+            operate_histogram(s, column, i, arena);
             continue;
         }
         double value = column->values[i];
@@ -95,18 +118,15 @@ static bool scalar_take(struct sink *self, struct column_batch *batch, struct er
 {
     struct scalar_sink *s = (struct scalar_sink *)self;
     for (size_t i = 0; i < batch->count; i++) {
-        operate(s, &batch->items[i]);
+        operate(s, &batch->items[i], batch->arena);
+        if (!arena_check(batch->arena, "the query", err))
+            return false;
         if (s->drops_name && !column_drop_name(s->ev, &batch->items[i], batch->arena))
             return arena_check(batch->arena, "the query", err);
         if (!eval_tick(s->ev, s->steps, err))
             return false;
     }
     return s->next->take(s->next, batch, err);
-}
-
-static bool trims(enum binary_operator op)
-{
-    return op == OP_TRIM_UPPER || op == OP_TRIM_LOWER;
 }
 
 static bool with_scalar(struct evaluation *ev, const struct node *node, const struct grid *grid,
@@ -121,6 +141,7 @@ static bool with_scalar(struct evaluation *ev, const struct node *node, const st
         .sink = {scalar_take},
         .next = sink,
         .ev = ev,
+        .node = node,
         .binary = b,
         .scalar = scalar,
         .scalar_left = scalar_left,
@@ -141,9 +162,6 @@ bool binary_stream(struct evaluation *ev, const struct node *node, const struct 
                    struct sink *sink, struct error *err)
 {
     const struct binary *b = &node->binary;
-    if (trims(b->op))
-        return error_set(err, ERR_UNSUPPORTED, "the operator %s is not supported yet",
-                         operator_text(b->op));
     if (b->left->type == TYPE_SCALAR || b->right->type == TYPE_SCALAR)
         return with_scalar(ev, node, grid, sink, err);
     if (operator_is_set(b->op))

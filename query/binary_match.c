@@ -17,6 +17,7 @@ enum { NOBODY = 0 }; /* in arrays of column numbers plus one */
 
 struct match {
     struct evaluation *ev;
+    const struct node *node;
     const struct binary *binary;
     struct arena *arena;
     size_t steps;
@@ -174,14 +175,23 @@ static struct column *result_column(struct match *m, struct labels many, struct 
     return &m->out.items[at];
 }
 
-static bool match_cell(const struct match *m, double many, double one, size_t step, uint32_t group,
-                       struct column *out, uint32_t *owner, struct error *err)
+static struct operand operand_at(const struct column *column, size_t step)
+{
+    bool is_histogram = column->cells[step] == CELL_HISTOGRAM;
+    return (struct operand){column->values[step], is_histogram ? column->histograms[step] : NULL};
+}
+
+static bool match_cell(const struct match *m, struct operand many, struct operand one, size_t step,
+                       uint32_t group, struct column *out, uint32_t *owner, struct error *err)
 {
     const struct binary *b = m->binary;
     bool swapped = b->matching.cardinality == ONE_TO_MANY, keep;
-    double result = float_operation(b->op, swapped ? one : many, swapped ? many : one, &keep);
+    struct operand result = {0, NULL};
+    if (!histogram_operation(m->ev, m->node, swapped ? one : many, swapped ? many : one, m->arena,
+                             &result, &keep))
+        return !arena_exhausted(m->arena) || no_memory(m, err);
     if (b->return_bool) {
-        result = keep;
+        result = (struct operand){keep, NULL};
         keep = true;
     }
     if (b->matching.cardinality == ONE_TO_ONE && m->taken[group][step])
@@ -198,8 +208,13 @@ static bool match_cell(const struct match *m, double many, double one, size_t st
     if (out->cells[step] != CELL_NONE)
         return error_set(err, ERR_EXECUTION,
                          "vector cannot contain metrics with the same labelset");
-    out->cells[step] = CELL_FLOAT;
-    out->values[step] = result;
+    out->cells[step] = result.histogram ? CELL_HISTOGRAM : CELL_FLOAT;
+    out->values[step] = result.value;
+    if (result.histogram == NULL)
+        return true;
+    if (!column_add_histograms(out, m->steps, m->arena))
+        return no_memory(m, err);
+    out->histograms[step] = result.histogram;
     return true;
 }
 
@@ -219,12 +234,12 @@ static bool match_pair(struct match *m, const struct column *many, uint32_t one_
     struct column *out = NULL;
     uint32_t *owner = NULL;
     for (size_t i = 0; i < m->steps; i++) {
-        if (many->cells[i] != CELL_FLOAT || one->cells[i] != CELL_FLOAT ||
+        if (many->cells[i] == CELL_NONE || one->cells[i] == CELL_NONE ||
             (present && present[i] != one_number))
             continue;
         if (out == NULL && (out = result_column(m, many->labels, one->labels, &owner, err)) == NULL)
             return false;
-        if (!match_cell(m, many->values[i], one->values[i], i, group, out, owner, err))
+        if (!match_cell(m, operand_at(many, i), operand_at(one, i), i, group, out, owner, err))
             return false;
     }
     return true;
@@ -248,13 +263,14 @@ static bool fill_one_side(struct match *m, const struct column *many, uint32_t g
     struct column *out = NULL;
     uint32_t *owner = NULL;
     for (size_t i = 0; i < m->steps; i++) {
-        if (many->cells[i] != CELL_FLOAT || one_is_present(m, group, i))
+        if (many->cells[i] == CELL_NONE || one_is_present(m, group, i))
             continue;
         if (out == NULL && (out = result_column(m, many->labels, match_labels(m, many->labels),
                                                 &owner, err)) == NULL)
             return false;
-        if (!match_cell(m, many->values[i], m->binary->matching.fill_value[1], i, group, out, owner,
-                        err))
+        if (!match_cell(m, operand_at(many, i),
+                        (struct operand){m->binary->matching.fill_value[1], NULL}, i, group, out,
+                        owner, err))
             return false;
     }
     return true;
@@ -269,13 +285,13 @@ static bool fill_many_side(struct match *m, const struct column *one, uint32_t g
     if (!make_taken(m, group, err))
         return false;
     for (size_t i = 0; i < m->steps; i++) {
-        if (one->cells[i] != CELL_FLOAT || m->taken[group][i])
+        if (one->cells[i] == CELL_NONE || m->taken[group][i])
             continue;
         if (out == NULL && (out = result_column(m, match_labels(m, one->labels), one->labels,
                                                 &owner, err)) == NULL)
             return false;
-        if (!match_cell(m, m->binary->matching.fill_value[0], one->values[i], i, group, out, owner,
-                        err))
+        if (!match_cell(m, (struct operand){m->binary->matching.fill_value[0], NULL},
+                        operand_at(one, i), i, group, out, owner, err))
             return false;
     }
     return true;
@@ -327,6 +343,7 @@ bool match_stream(struct evaluation *ev, const struct node *node, const struct g
     const struct binary *b = &node->binary;
     struct arena *arena = eval_arena(ev);
     struct match m = {.ev = ev,
+                      .node = node,
                       .binary = b,
                       .arena = arena,
                       .steps = grid->steps,

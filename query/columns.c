@@ -3,6 +3,7 @@
  */
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/memory.h"
 #include "query/eval_internal.h"
 
@@ -25,6 +26,30 @@ bool column_add_histograms(struct column *column, size_t steps, struct arena *ar
     return column->histograms != NULL;
 }
 
+void column_drop_histograms(struct column *column, size_t steps)
+{
+    for (size_t i = 0; column->histograms && i < steps; i++) {
+        if (column->cells[i] == CELL_HISTOGRAM)
+            column->cells[i] = CELL_NONE;
+    }
+    column->histograms = NULL;
+}
+
+/* What stands at several steps is copied once. */
+static void copy_histograms(struct column *out, const struct column *column, size_t steps,
+                            struct arena *arena)
+{
+    const struct histogram *from = NULL, *copy = NULL;
+    for (size_t i = 0; i < steps; i++) {
+        if (out->cells[i] != CELL_HISTOGRAM)
+            continue;
+        if (column->histograms[i] != from)
+            copy = histogram_copy(arena, column->histograms[i]);
+        from = column->histograms[i];
+        out->histograms[i] = copy;
+    }
+}
+
 bool column_copy(struct column *out, const struct column *column, size_t steps, struct arena *arena)
 {
     struct labels labels = labels_copy(arena, column->labels);
@@ -36,9 +61,9 @@ bool column_copy(struct column *out, const struct column *column, size_t steps, 
     if (column->histograms) {
         if (!column_add_histograms(out, steps, arena))
             return false;
-        memcpy(out->histograms, column->histograms, steps * sizeof(*out->histograms));
+        copy_histograms(out, column, steps, arena);
     }
-    return true;
+    return !arena_exhausted(arena);
 }
 
 bool columns_push(struct columns *columns, struct column column, struct arena *arena)

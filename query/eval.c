@@ -13,6 +13,7 @@
 #include "query/dialect.h"
 #include "query/eval_internal.h"
 #include "query/function.h"
+#include "query/histogram_work.h"
 
 #include <assert.h>
 #include <string.h>
@@ -190,6 +191,7 @@ static bool map_take(struct sink *self, struct column_batch *batch, struct error
     const struct function *function = m->call->call.function;
     for (size_t i = 0; i < batch->count; i++) {
         struct column *column = &batch->items[i];
+        column_drop_histograms(column, m->grid->steps);
         function->map(m->ev, m->call, m->parameters, m->grid, column);
         if (!function->keeps_name && !column_drop_name(m->ev, column, batch->arena))
             return arena_check(batch->arena, "the query", err);
@@ -350,7 +352,12 @@ static bool negate_take(struct sink *self, struct column_batch *batch, struct er
         struct column *column = &batch->items[i];
         for (size_t j = 0; j < n->steps; j++)
             column->values[j] = -column->values[j];
-        if (!column_drop_name(n->ev, column, batch->arena))
+        for (size_t j = 0; column->histograms && j < n->steps; j++) {
+            if (column->cells[j] == CELL_HISTOGRAM)
+                column->histograms[j] =
+                    histogram_scale(column->histograms[j], -1, false, false, batch->arena);
+        }
+        if (arena_exhausted(batch->arena) || !column_drop_name(n->ev, column, batch->arena))
             return arena_check(batch->arena, "the query", err);
     }
     return n->next->take(n->next, batch, err);

@@ -31,6 +31,7 @@
 
 struct annotations;
 struct error;
+struct function;
 struct store;
 struct store_view;
 
@@ -98,6 +99,7 @@ struct evaluation {
     int64_t deadline_ns;   /* clock_monotonic_ns() */
     uint64_t samples_held; /* against limits.samples_max */
     uint32_t until_check;  /* samples until the next look at cancel and deadline */
+    bool reset_hints;      /* selectors tell histograms that were reset from unknown ones */
     size_t memory_used;    /* by arenas beside `arena`, when they were made */
 };
 
@@ -134,6 +136,9 @@ bool column_init(struct column *column, struct labels labels, size_t steps, stru
 
 /* Make room for histogram cells. */
 bool column_add_histograms(struct column *column, size_t steps, struct arena *arena);
+
+/* Cells with histograms become absent: for what works on floats alone. */
+void column_drop_histograms(struct column *column, size_t steps);
 
 /* A copy, labels included, in `arena`. */
 bool column_copy(struct column *out, const struct column *column, size_t steps,
@@ -194,7 +199,8 @@ struct grid grid_shift(const struct evaluation *ev, const struct grid *grid,
 struct window_run {
     const int64_t *times_ns;
     const double *values;
-    const struct histogram *const *histograms; /* NULL: floats only */
+    const struct histogram *const *histograms; /* NULL: floats only; NULL entries: floats */
+    const int64_t *starts_ns;                  /* when counters began; NULL: not known */
     size_t count;
 };
 
@@ -214,6 +220,10 @@ struct window_call {
     struct labels labels; /* of the series, for annotations */
     struct arena *arena;  /* scratch: dies with the batch */
 };
+
+/* function->window or what else fits the run (window_histogram.c). */
+bool window_apply(const struct function *function, struct window_call *call,
+                  const struct window_run *run, struct column *out, struct error *err) MUST_CHECK;
 
 /* The samples of window `step`: [*from, *to) in the run; both only move forward. */
 static inline void window_bounds(const struct window_call *call, const struct window_run *run,

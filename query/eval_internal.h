@@ -89,6 +89,15 @@ bool binary_stream(struct evaluation *ev, const struct node *node, const struct 
 double scalar_operation(enum binary_operator op, double left, double right);
 /* One pair of floats: the result, and whether a filtering comparison keeps it. */
 double float_operation(enum binary_operator op, double left, double right, bool *keep);
+/* A sample that an operator works on. */
+struct operand {
+    double value;
+    const struct histogram *histogram; /* NULL: a float */
+};
+/* binary_histogram.c: any pair; false: no result (which was annotated). */
+bool histogram_operation(struct evaluation *ev, const struct node *node, struct operand left,
+                         struct operand right, struct arena *arena, struct operand *out,
+                         bool *keep);
 bool operator_changes_meaning(enum binary_operator op);
 bool match_stream(struct evaluation *ev, const struct node *node, const struct grid *grid,
                   struct sink *sink, struct error *err) MUST_CHECK;
@@ -107,6 +116,17 @@ bool match_keys_make(const struct matching *matching, const struct columns *left
 /* aggregate.c, aggregate_select.c */
 bool aggregate_stream(struct evaluation *ev, const struct node *node, const struct grid *grid,
                       struct sink *sink, struct error *err) MUST_CHECK;
+/* aggregate_histogram.c: per group and step, `*groups` is made at the first histogram. */
+struct histogram_group; /* opaque: aggregate_histogram.c */
+bool aggregate_histograms(struct evaluation *ev, const struct aggregation *a,
+                          struct histogram_group ***groups, const struct column *column,
+                          size_t steps, struct arena *arena);
+/* NULL: no result. */
+const struct histogram *aggregate_histogram(struct evaluation *ev, const struct aggregation *a,
+                                            struct histogram_group *g, bool has_float,
+                                            struct arena *arena);
+/* "ignored histogram in max aggregation" */
+void annotate_ignored(struct evaluation *ev, enum aggregator op, uint32_t at);
 bool aggregate_select_stream(struct evaluation *ev, const struct node *node,
                              const struct grid *grid, struct sink *sink, struct error *err)
     MUST_CHECK;
@@ -134,7 +154,29 @@ double quantile_of(double q, double *values, size_t count);
 /* NaN first, then ascending. */
 int compare_values(const void *a, const void *b);
 
+/* window_over_time.c: of the floats [from, to), to > from. */
+double window_value_sum(const struct window_run *run, size_t from, size_t to);
+double window_value_avg(const struct window_run *run, size_t from, size_t to);
+
+/* window_rate.c: a hint when the name does not look like a counter's and there is a result. */
+void window_check_name(const struct window_call *call, const struct column *out);
+
 /* window_extended.c: anchored and smoothed selectors. */
+/* The samples (start - lookback, end + what smoothed looks ahead] are [from, to). */
+struct window_reach {
+    size_t from, to;
+    int64_t start, end; /* the window itself */
+};
+void window_reach_move(const struct window_call *call, const struct window_run *run, size_t step,
+                       struct window_reach *r);
+/* The samples that stand for the window's start and end; the reach is not empty. */
+void window_reach_ends(const struct window_run *run, const struct window_reach *r, bool smoothed,
+                       size_t *first, size_t *last);
+bool window_extended_float(const struct window_call *call, const struct window_run *run,
+                           const struct window_reach *r, bool counter, double *result);
+/* A smoothed value at `t`; `next` is the first sample at or behind it. */
+void window_smoothed_float(const struct window_run *run, size_t next, int64_t t, bool has_last,
+                           bool has_next, struct column *out, size_t step);
 bool window_extended_check(const struct selector *s, struct slice function, struct error *err)
     MUST_CHECK;
 bool window_extended_change(struct window_call *call, const struct window_run *run,

@@ -59,6 +59,14 @@ struct function {
     bool (*window)(struct window_call *call, const struct window_run *run, struct column *out,
                    struct error *err);
 
+    /*
+     * The same for runs with histograms or start timestamps.  NULL: `window` gets the floats
+     * alone, or, with `any_sample`, the run as it is, because it never looks at values.
+     */
+    bool (*rich)(struct window_call *call, const struct window_run *run, struct column *out,
+                 struct error *err);
+    bool any_sample;
+
     /* Change a column of the vector argument in place; `parameters` are the scalar arguments. */
     void (*map)(struct evaluation *ev, const struct node *call, const double *const *parameters,
                 const struct grid *grid, struct column *column);

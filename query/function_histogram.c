@@ -12,10 +12,12 @@
 #include "query/annotations.h"
 #include "query/eval_internal.h"
 #include "query/function_tables.h"
+#include "query/histogram_work.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct bucket {
     double bound, count;
@@ -32,7 +34,8 @@ struct histograms {
     struct evaluation *ev;
     const struct node *argument;
     struct arena *arena;
-    struct label_index *index; /* labels without le */
+    size_t steps;
+    struct label_index *index; /* labels without le; of native ones all */
     struct columns in;
     uint32_t *group; /* of each column; UINT32_MAX: no usable le */
     double *bound;
@@ -42,9 +45,28 @@ struct histograms {
     size_t bucket_count;
     struct repair *repairs; /* per group */
     bool *drop_name;        /* per group */
+    uint32_t *native;       /* of each column: its own group, when it has native histograms */
+    uint32_t *native_of;    /* per group: that column plus one; 0: none */
+    struct arena *scratch;
 };
 
 /* ---- grouping ------------------------------------------------------------------------- */
+
+/* `text` with the name of the metric behind it, when it has one that is still known. */
+static void annotate_named(struct histograms *h, enum annotation_level level, struct labels labels,
+                           const char *text)
+{
+    struct buffer buffer;
+    buffer_init(&buffer, 2000);
+    struct slice name = labels_get(labels, LABEL_NAME_METRIC);
+    if (name.size > 0 && (h->ev->request->features & QUERY_DELAYED_NAME_REMOVAL)) {
+        buffer_append_text(&buffer, " for metric name ");
+        buffer_append_quoted(&buffer, name);
+    }
+    annotate(h->ev->annotations, level, h->argument->start, "%s%.*s", text,
+             SLICE_ARG(buffer_slice(&buffer)));
+    buffer_done(&buffer);
+}
 
 static void warn_bad_bound(struct histograms *h, struct labels labels)
 {
@@ -62,6 +84,11 @@ static void warn_bad_bound(struct histograms *h, struct labels labels)
     buffer_done(&text);
 }
 
+static bool holds(const struct column *column, enum cell kind, size_t steps)
+{
+    return memchr(column->cells, kind, steps) != NULL;
+}
+
 static bool number_columns(struct histograms *h, struct error *err)
 {
     struct arena *scratch = eval_arena(h->ev);
@@ -69,13 +96,18 @@ static bool number_columns(struct histograms *h, struct error *err)
     bool ok = true;
     for (size_t i = 0; ok && i < h->in.count; i++) {
         struct labels labels = h->in.items[i].labels;
-        h->group[i] = UINT32_MAX;
+        bool added;
+        h->group[i] = h->native[i] = UINT32_MAX;
+        if (h->in.items[i].histograms && holds(&h->in.items[i], CELL_HISTOGRAM, h->steps)) {
+            h->native[i] = label_index_put(h->index, labels, &added);
+            if (!holds(&h->in.items[i], CELL_FLOAT, h->steps))
+                continue;
+        }
         struct slice bound = labels_get(labels, le);
         if (bound.size == 0 || !slice_parse_double(bound, false, &h->bound[i])) {
             warn_bad_bound(h, labels);
             continue;
         }
-        bool added;
         h->group[i] =
             label_index_put(h->index, labels_select(scratch, labels, &le, 1, false), &added);
         arena_reset(scratch);
@@ -88,6 +120,7 @@ static bool number_columns(struct histograms *h, struct error *err)
 static bool group_columns(struct histograms *h, struct error *err)
 {
     h->group = arena_calloc(h->arena, h->in.count, sizeof(*h->group));
+    h->native = arena_calloc(h->arena, h->in.count, sizeof(*h->native));
     h->bound = arena_calloc(h->arena, h->in.count, sizeof(*h->bound));
     h->members = arena_calloc(h->arena, h->in.count, sizeof(*h->members));
     h->buckets = arena_calloc(h->arena, h->in.count + 1, sizeof(*h->buckets));
@@ -97,11 +130,16 @@ static bool group_columns(struct histograms *h, struct error *err)
     h->starts = arena_calloc(h->arena, h->groups + 2u, sizeof(*h->starts));
     h->repairs = arena_calloc(h->arena, h->groups, sizeof(*h->repairs));
     h->drop_name = arena_calloc(h->arena, h->groups, sizeof(*h->drop_name));
+    h->native_of = arena_calloc(h->arena, h->groups, sizeof(*h->native_of));
     if (!arena_check(h->arena, "the query", err))
         return false;
     for (size_t i = 0; i < h->in.count; i++) {
         if (h->group[i] != UINT32_MAX)
             h->starts[h->group[i] + 2]++;
+    }
+    for (size_t i = 0; i < h->in.count; i++) {
+        if (h->native[i] != UINT32_MAX)
+            h->native_of[h->native[i]] = (uint32_t)i + 1;
     }
     for (uint32_t g = 2; g < h->groups + 2; g++)
         h->starts[g] += h->starts[g - 1];
@@ -329,17 +367,51 @@ static double fraction(const struct histograms *h, double lower, double upper)
     return (rank_of(h, upper) - rank_of(h, lower)) / count;
 }
 
+/* ---- native histograms --------------------------------------------------------------- */
+
+/* The group's native histogram at a step; classic buckets beside it spoil both. */
+static const struct histogram *native_at(struct histograms *h, uint32_t group, size_t step)
+{
+    uint32_t number = h->native_of[group];
+    if (number == 0 || h->in.items[number - 1].cells[step] != CELL_HISTOGRAM)
+        return NULL;
+    if (h->bucket_count == 0)
+        return h->in.items[number - 1].histograms[step];
+    h->bucket_count = 0;
+    annotate_named(h, ANNOTATION_WARNING, label_index_get(h->index, group),
+                   "vector contains a mix of classic and native histograms");
+    return NULL;
+}
+
+static void annotate_note(struct histograms *h, uint32_t group, enum histogram_note note)
+{
+    static const char *const texts[] = {
+        [NOTE_NAN_RESULT] = "input to histogram_quantile has NaN observations, result is NaN",
+        [NOTE_NAN_SKEW] =
+            "input to histogram_quantile has NaN observations, result is skewed higher",
+        [NOTE_NAN_FRACTION] = "input to histogram_fraction has NaN observations, which are "
+                              "excluded from all fractions"};
+    if (note != NOTE_NONE)
+        annotate_named(h, ANNOTATION_INFO, label_index_get(h->index, group), texts[note]);
+}
+
 /* ---- the calls
  * ------------------------------------------------------------------------------------ */
 
 static bool histograms_open(struct histograms *h, struct evaluation *ev,
                             const struct node *argument, const struct grid *grid, struct error *err)
 {
-    *h = (struct histograms){.ev = ev, .argument = argument, .arena = eval_arena(ev)};
+    *h = (struct histograms){.ev = ev,
+                             .argument = argument,
+                             .arena = eval_arena(ev),
+                             .scratch = eval_arena(ev),
+                             .steps = grid->steps};
     h->index = label_index_new(h->arena);
     if (!eval_collect(ev, argument, grid, h->arena, &h->in, err) || !group_columns(h, err))
         return false;
     for (size_t i = 0; i < h->in.count; i++) {
+        if (h->native[i] != UINT32_MAX)
+            h->drop_name[h->native[i]] |= h->in.items[i].drop_name;
         if (h->group[i] != UINT32_MAX)
             h->drop_name[h->group[i]] |= h->in.items[i].drop_name;
     }
@@ -350,6 +422,7 @@ static void histograms_close(struct histograms *h)
 {
     columns_release(h->ev, &h->in);
     label_index_free(h->index);
+    arena_free(h->scratch);
     arena_free(h->arena);
 }
 
@@ -386,10 +459,17 @@ static bool quantile_columns(struct histograms *h, const struct node *q_node, co
         if (!column_init(&column, labels, grid->steps, h->arena))
             return arena_check(h->arena, "the query", err);
         for (size_t i = 0; i < grid->steps; i++) {
+            enum histogram_note note = NOTE_NONE;
             gather(h, g, i);
-            if (h->bucket_count == 0)
+            const struct histogram *native = native_at(h, g, i);
+            if (native == NULL && h->bucket_count == 0)
                 continue;
             column.cells[i] = CELL_FLOAT;
+            if (native)
+                column.values[i] = histogram_quantile(native, q[i], h->scratch, &note);
+            annotate_note(h, g, note);
+            if (native)
+                continue;
             column.values[i] = quantile_at(h, g, q[i], grid_time(grid, i));
             if (!eval_tick(h->ev, h->bucket_count, err))
                 return false;
@@ -457,11 +537,16 @@ static bool fraction_columns(struct histograms *h, const double *lower, const do
         if (!column_init(&column, label_index_get(h->index, g), grid->steps, h->arena))
             return arena_check(h->arena, "the query", err);
         for (size_t i = 0; i < grid->steps; i++) {
+            enum histogram_note note = NOTE_NONE;
             gather(h, g, i);
-            if (h->bucket_count == 0)
+            const struct histogram *native = native_at(h, g, i);
+            if (native == NULL && h->bucket_count == 0)
                 continue;
             column.cells[i] = CELL_FLOAT;
-            column.values[i] = fraction(h, lower[i], upper[i]);
+            column.values[i] =
+                native ? histogram_fraction(native, lower[i], upper[i], h->scratch, &note)
+                       : fraction(h, lower[i], upper[i]);
+            annotate_note(h, g, note);
         }
         if (!eval_tick(h->ev, grid->steps, err) || !add_result(h, &column, out, grid->steps, err))
             return false;

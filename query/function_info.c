@@ -293,13 +293,19 @@ static struct column *result_of(struct info *s, const struct column *base,
     return result_for(s, labels, base->drop_name, err);
 }
 
-static bool put(struct column *out, const struct column *base, size_t step, struct error *err)
+static bool put(struct info *s, struct column *out, const struct column *base, size_t step,
+                struct error *err)
 {
     if (out->cells[step] != CELL_NONE)
         return error_set(err, ERR_EXECUTION,
                          "vector cannot contain metrics with the same labelset");
     out->cells[step] = base->cells[step];
     out->values[step] = base->values[step];
+    if (base->cells[step] != CELL_HISTOGRAM)
+        return true;
+    if (!column_add_histograms(out, s->grid->steps, s->arena))
+        return arena_check(s->arena, "the query", err);
+    out->histograms[step] = base->histograms[step];
     return true;
 }
 
@@ -329,7 +335,7 @@ static bool enrich(struct info *s, const struct column *base, uint32_t group, st
             out = result_of(s, base, &now, err);
             last = now;
         }
-        if (out == NULL || !put(out, base, i, err))
+        if (out == NULL || !put(s, out, base, i, err))
             return false;
     }
     return eval_tick(s->ev, s->grid->steps, err);

@@ -241,6 +241,25 @@ SPECIAL(special_timestamp)
     return eval_leaf_united(ev, argument, call, grid, &t.sink, &t.next, err);
 }
 
+static bool nothing_take(struct sink *self, struct column_batch *batch, struct error *err)
+{
+    (void)self, (void)batch, (void)err;
+    return true;
+}
+
+/* When counters began; known of a selector's samples only, and with the feature switched on. */
+SPECIAL(special_start_timestamp)
+{
+    (void)scalar;
+    const struct node *argument = node_unwrap(call->call.arguments[0]);
+    struct timestamp_sink t = {{nothing_take}, sink, ev, grid};
+    if (argument->kind != NODE_SELECTOR || argument->selector.leaf != LEAF_METRIC ||
+        (ev->request->features & QUERY_START_TIMESTAMPS) == 0)
+        return eval_stream(ev, argument, grid, &t.sink, err);
+    t.sink.take = pass_take;
+    return eval_leaf_united(ev, argument, call, grid, &t.sink, &t.next, err);
+}
+
 /* ---- two scalars ------------------------------------------------------------------------------
  */
 

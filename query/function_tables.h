@@ -52,6 +52,19 @@ WINDOW(window_time_of_last);
 WINDOW(window_time_of_min);
 WINDOW(window_time_of_max);
 
+/* window_histogram.c */
+WINDOW(rich_rate);
+WINDOW(rich_increase);
+WINDOW(rich_delta);
+WINDOW(rich_irate);
+WINDOW(rich_idelta);
+WINDOW(rich_sum);
+WINDOW(rich_avg);
+WINDOW(rich_first);
+WINDOW(rich_last);
+WINDOW(rich_changes);
+WINDOW(rich_resets);
+
 /* function_math.c: all of math.h's shape have a map_ of their own */
 MAP(map_abs);
 MAP(map_ceil);
@@ -98,6 +111,7 @@ SPECIAL(special_scalar);
 SPECIAL(special_vector);
 SPECIAL(special_time);
 SPECIAL(special_timestamp);
+SPECIAL(special_start_timestamp);
 SPECIAL(special_pi);
 SPECIAL(special_start);
 SPECIAL(special_end);
@@ -116,6 +130,13 @@ SPECIAL(special_sort_by_label_desc);
 
 /* function_info.c */
 SPECIAL(special_info);
+
+/* function_native.c */
+SPECIAL(special_histogram_avg);
+SPECIAL(special_histogram_count);
+SPECIAL(special_histogram_stddev);
+SPECIAL(special_histogram_stdvar);
+SPECIAL(special_histogram_sum);
 
 /* function_histogram.c */
 SPECIAL(special_histogram_quantile);

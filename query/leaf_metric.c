@@ -13,9 +13,15 @@
 #include "query/dialect.h"
 #include "query/eval_internal.h"
 #include "query/function.h"
+#include "query/window_histogram.h"
 #include "storage/store.h"
 
+#include <string.h>
+
 #define STALE_MARKER UINT64_C(0x7ff0000000000002)
+
+/* What an instant selector is read for: timestamp() and start_timestamp() ask for times. */
+enum leaf_gives { LEAF_GIVES_VALUES, LEAF_GIVES_TIMES, LEAF_GIVES_STARTS };
 
 struct leaf {
     struct evaluation *ev;
@@ -27,7 +33,8 @@ struct leaf {
     struct cursor_reader *reader;
     struct grid grid; /* shifted */
     int64_t reach_ns; /* range or lookback */
-    bool timestamps;  /* the samples' own times instead of values */
+    enum leaf_gives gives;
+    bool floats_only, refused; /* info(): its samples must be floats; one was not */
     struct window_call window;
     struct column_batch batch;
     size_t batch_max;
@@ -44,60 +51,86 @@ static int64_t before(int64_t time_ns, int64_t distance_ns)
     return __builtin_sub_overflow(time_ns, distance_ns, &result) ? INT64_MIN : result;
 }
 
+/* What an instant selector gives of one sample. */
+static void put_sample(struct leaf *leaf, const struct sample_column *samples, size_t at,
+                       size_t step, const struct histogram **copy, size_t *copied,
+                       struct column *out)
+{
+    const struct histogram *h = samples->histograms ? samples->histograms[at] : NULL;
+    if (leaf->gives == LEAF_GIVES_VALUES && h) {
+        if (*copied != at)
+            *copy = histogram_copy(leaf->arena, h);
+        *copied = at;
+        window_put_histogram(out, step, *copy, leaf->grid.steps, leaf->arena);
+        return;
+    }
+    leaf->refused = leaf->refused || (h && leaf->floats_only);
+    out->cells[step] = CELL_FLOAT;
+    if (leaf->gives == LEAF_GIVES_VALUES)
+        out->values[step] = samples->values[at];
+    else if (leaf->gives == LEAF_GIVES_TIMES)
+        out->values[step] = seconds_of(samples->times_ns[at]);
+    else
+        out->values[step] = samples->starts_ns ? seconds_of(samples->starts_ns[at]) : 0;
+}
+
 /* The last sample at or before each step, younger than the lookback. */
-static void fill_instant(const struct leaf *leaf, const struct sample_column *samples,
-                         struct column *out)
+static void fill_instant(struct leaf *leaf, const struct sample_column *samples, struct column *out)
 {
     size_t next = 0; /* the first sample behind the step */
+    size_t copied = SIZE_MAX;
+    const struct histogram *copy = NULL;
     for (size_t i = 0; i < leaf->grid.steps; i++) {
         int64_t t = grid_time(&leaf->grid, i);
         while (next < samples->count && samples->times_ns[next] <= t)
             next++;
         if (next == 0 || samples->times_ns[next - 1] <= before(t, leaf->reach_ns))
             continue;
-        double value = samples->values[next - 1];
-        if (is_stale(value))
-            continue;
-        out->cells[i] = CELL_FLOAT;
-        out->values[i] = leaf->timestamps ? seconds_of(samples->times_ns[next - 1]) : value;
+        if (!is_stale(samples->values[next - 1]))
+            put_sample(leaf, samples, next - 1, i, &copy, &copied, out);
     }
 }
 
 /* The samples as a run without stale markers; copies only when there is one. */
 static bool make_run(struct leaf *leaf, const struct sample_column *samples, struct window_run *run)
 {
-    *run = (struct window_run){
-        .times_ns = samples->times_ns, .values = samples->values, .count = samples->count};
-    size_t stale = 0;
-    for (size_t i = 0; i < samples->count; i++)
+    size_t n = samples->count, stale = 0, used = 0;
+    *run = (struct window_run){samples->times_ns, samples->values, samples->histograms,
+                               samples->starts_ns, n};
+    for (size_t i = 0; i < n; i++)
         stale += is_stale(samples->values[i]);
     if (stale == 0)
         return true;
-    int64_t *times = arena_calloc(leaf->arena, samples->count, sizeof(*times));
-    double *values = arena_calloc(leaf->arena, samples->count, sizeof(*values));
-    if (times == NULL || values == NULL)
+    int64_t *times = arena_calloc(leaf->arena, n, sizeof(*times));
+    double *values = arena_calloc(leaf->arena, n, sizeof(*values));
+    const struct histogram **histograms =
+        samples->histograms ? arena_calloc(leaf->arena, n, sizeof(struct histogram *)) : NULL;
+    int64_t *starts = samples->starts_ns ? arena_calloc(leaf->arena, n, sizeof(*starts)) : NULL;
+    if (arena_exhausted(leaf->arena))
         return false;
-    size_t used = 0;
-    for (size_t i = 0; i < samples->count; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (is_stale(samples->values[i]))
             continue;
         times[used] = samples->times_ns[i];
+        if (histograms)
+            histograms[used] = samples->histograms[i];
+        if (starts)
+            starts[used] = samples->starts_ns[i];
         values[used++] = samples->values[i];
     }
-    *run = (struct window_run){.times_ns = times, .values = values, .count = used};
+    *run = (struct window_run){times, values, histograms, starts, used};
     return true;
 }
 
 static bool fill_window(struct leaf *leaf, const struct sample_column *samples, struct column *out,
                         struct error *err)
 {
-    const struct function *function = leaf->call->call.function;
     struct window_run run;
     if (!make_run(leaf, samples, &run))
         return arena_check(leaf->arena, "the query", err);
     leaf->window.labels = out->labels;
     leaf->window.arena = leaf->arena;
-    return function->window(&leaf->window, &run, out, err);
+    return window_apply(leaf->call->call.function, &leaf->window, &run, out, err);
 }
 
 /* Interpolated between the neighbours of each step. */
@@ -107,8 +140,13 @@ static bool fill_smoothed(struct leaf *leaf, const struct sample_column *samples
     struct window_run run;
     if (!make_run(leaf, samples, &run))
         return arena_check(leaf->arena, "the query", err);
-    window_smoothed_instant(&leaf->window, &run, out);
-    return true;
+    leaf->window.labels = out->labels;
+    leaf->window.arena = leaf->arena;
+    if (run.histograms)
+        window_smoothed_histograms(&leaf->window, &run, out);
+    else
+        window_smoothed_instant(&leaf->window, &run, out);
+    return arena_check(leaf->arena, "the query", err);
 }
 
 static bool flush(struct leaf *leaf, struct error *err)
@@ -119,6 +157,36 @@ static bool flush(struct leaf *leaf, struct error *err)
     leaf->batch = (struct column_batch){.arena = leaf->arena};
     leaf->batch.items = arena_calloc(leaf->arena, leaf->batch_max, sizeof(struct column));
     return arena_check(leaf->arena, "the query", err);
+}
+
+/*
+ * A reset that storage found shows as an unknown hint, as in Prometheus; one that was
+ * stored as such and that the counts do not show stays.
+ */
+static bool settle_hints(struct leaf *leaf, struct sample_column *samples, struct error *err)
+{
+    const struct histogram **settled = NULL;
+    for (size_t i = 0; i < samples->count; i++) {
+        const struct histogram *h = samples->histograms[i];
+        if (h == NULL || h->hint != HISTOGRAM_RESET)
+            continue;
+        struct histogram *copy = arena_alloc(leaf->arena, sizeof(*copy));
+        if (settled == NULL && copy) {
+            settled = arena_calloc(leaf->arena, samples->count, sizeof(struct histogram *));
+            if (settled)
+                memcpy(settled, samples->histograms, samples->count * sizeof(*settled));
+        }
+        if (settled == NULL || copy == NULL)
+            return arena_check(leaf->arena, "the query", err);
+        *copy = *h;
+        copy->hint = HISTOGRAM_RESET_UNKNOWN;
+        const struct histogram *last = i > 0 ? samples->histograms[i - 1] : NULL;
+        if (last == NULL || histogram_was_reset(last, copy))
+            settled[i] = copy;
+    }
+    if (settled)
+        samples->histograms = settled;
+    return true;
 }
 
 static bool take_series(struct leaf *leaf, size_t series, struct error *err)
@@ -132,6 +200,8 @@ static bool take_series(struct leaf *leaf, size_t series, struct error *err)
         return true;
     if (!eval_hold(ev, (int64_t)samples.count, err))
         return false;
+    if (samples.histograms && !ev->reset_hints && !settle_hints(leaf, &samples, err))
+        return false;
     struct column *out = &leaf->batch.items[leaf->batch.count];
     if (!column_init(out, cursor_labels(leaf->cursor, series), leaf->grid.steps, leaf->arena))
         return arena_check(leaf->arena, "the query", err);
@@ -139,11 +209,13 @@ static bool take_series(struct leaf *leaf, size_t series, struct error *err)
     if (ranged) {
         if (!fill_window(leaf, &samples, out, err))
             return false;
-    } else if (leaf->selector->selector.smoothed && !leaf->timestamps) {
+    } else if (leaf->selector->selector.smoothed && leaf->gives == LEAF_GIVES_VALUES) {
         if (!fill_smoothed(leaf, &samples, out, err))
             return false;
     } else {
         fill_instant(leaf, &samples, out);
+        if (leaf->refused)
+            return error_set(err, ERR_EXECUTION, "info sample should be float");
     }
     bool drops = leaf->call && !leaf->call->call.function->keeps_name;
     if (drops && !column_drop_name(ev, out, leaf->arena))
@@ -211,6 +283,14 @@ static int64_t reach_of(const struct evaluation *ev, const struct selector *s)
     return s->anchored || s->smoothed ? ns_add(s->range_ns, lookback) : s->range_ns;
 }
 
+static enum leaf_gives gives_of(const struct selector *s, const struct node *call)
+{
+    if (call == NULL || s->ranged)
+        return LEAF_GIVES_VALUES;
+    return call->call.function->special == special_start_timestamp ? LEAF_GIVES_STARTS
+                                                                   : LEAF_GIVES_TIMES;
+}
+
 static bool metric_stream(struct evaluation *ev, const struct node *selector,
                           const struct node *call, const double *const *parameters,
                           const struct grid *grid, struct sink *sink, struct error *err)
@@ -226,7 +306,8 @@ static bool metric_stream(struct evaluation *ev, const struct node *selector,
         .sink = sink,
         .grid = grid_shift(ev, grid, &s->shift),
         .reach_ns = reach_of(ev, s),
-        .timestamps = call && !s->ranged,
+        .gives = gives_of(s, call),
+        .floats_only = call && !s->ranged && call->call.function->special == NULL,
         .batch_max = by_cells < 1              ? 1
                      : by_cells < BATCH_SERIES ? by_cells
                                                : BATCH_SERIES,

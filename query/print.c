@@ -184,7 +184,11 @@ static void print_matching(const struct matching *m, struct buffer *out)
 static void print_binary(const struct node *node, struct buffer *out)
 {
     const struct binary *b = &node->binary;
-    node_print(b->left, out);
+    if (b->op == OP_POWER && node->dialect->named_numbers && b->left->kind == NODE_NUMBER &&
+        isinf(b->left->number.value))
+        buffer_append_text(out, "Inf"); /* a sign would take in the whole power */
+    else
+        node_print(b->left, out);
     buffer_printf(out, " %s", operator_text(b->op));
     if (b->return_bool)
         buffer_append_text(out, " bool");
@@ -242,7 +246,7 @@ static void print_number(const struct node *node, struct buffer *out)
     else if (node->number.duration)
         print_duration(out, node->number.duration_ns);
     else if (isinf(value))
-        buffer_append_text(out, value > 0 ? "Inf" : "-Inf");
+        buffer_append_text(out, value > 0 ? "+Inf" : "-Inf");
     else if (isnan(value))
         buffer_append_text(out, "NaN");
     else

@@ -259,7 +259,7 @@ static void take_annotations(struct query_result *result, struct annotations *an
             continue;
         *count[level] = n;
         for (size_t i = 0; i < n; i++)
-            (*out[level])[i] = annotations->items[level][i];
+            (*out[level])[i] = annotation_text(annotations, (enum annotation_level)level, i);
     }
 }
 

@@ -3,6 +3,7 @@
  */
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "query/dialect.h"
 #include "query/eval_internal.h"
 #include "storage/store.h"
@@ -39,10 +40,15 @@ static bool take_samples(struct evaluation *ev, struct labels labels,
     for (size_t i = 0; i < samples->count; i++) {
         if (double_bits(samples->values[i]) == STALE_MARKER)
             continue;
-        series.points[series.count++] =
-            (struct query_point){.time_ns = samples->times_ns[i], .value = samples->values[i]};
+        const struct histogram *h = samples->histograms ? samples->histograms[i] : NULL;
+        series.points[series.count++] = (struct query_point){
+            .time_ns = samples->times_ns[i],
+            .value = samples->values[i],
+            .histogram = h ? histogram_copy(result->arena, h) : NULL,
+        };
     }
-    return eval_hold(ev, (int64_t)series.count, err) && eval_tick(ev, samples->count, err) &&
+    return arena_check(result->arena, "the result", err) &&
+           eval_hold(ev, (int64_t)series.count, err) && eval_tick(ev, samples->count, err) &&
            (series.count == 0 || push_series(list, series, result, err));
 }
 
@@ -107,8 +113,11 @@ static bool column_points(const struct column *column, const struct grid *grid,
     for (size_t i = 0; i < grid->steps; i++) {
         if (column->cells[i] == CELL_NONE)
             continue;
-        series.points[series.count++] =
-            (struct query_point){.time_ns = grid_time(grid, i), .value = column->values[i]};
+        series.points[series.count++] = (struct query_point){
+            .time_ns = grid_time(grid, i),
+            .value = column->values[i],
+            .histogram = column->cells[i] == CELL_HISTOGRAM ? column->histograms[i] : NULL,
+        };
     }
     return push_series(list, series, result, err);
 }

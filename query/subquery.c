@@ -7,6 +7,7 @@
  * outer steps.
  */
 #include "base/error.h"
+#include "base/histogram.h"
 #include "query/eval_internal.h"
 #include "query/function.h"
 
@@ -42,19 +43,41 @@ struct subquery_sink {
     struct grid inner;
     int64_t *times; /* of the present cells of one column */
     double *values;
+    const struct histogram **histograms;
 };
 
+/* Neighbours need not be neighbours any more: what was said about resets does not hold. */
+static const struct histogram *without_hint(const struct histogram *h, struct arena *arena)
+{
+    if (h->hint != HISTOGRAM_RESET && h->hint != HISTOGRAM_NOT_RESET)
+        return h;
+    struct histogram *copy = arena_alloc(arena, sizeof(*copy));
+    if (copy == NULL)
+        return h;
+    *copy = *h;
+    copy->hint = HISTOGRAM_RESET_UNKNOWN;
+    return copy;
+}
+
 /* The present cells of a column as a run of samples. */
-static struct window_run run_of(struct subquery_sink *s, const struct column *column)
+static struct window_run run_of(struct subquery_sink *s, const struct column *column,
+                                struct arena *arena)
 {
     size_t count = 0;
     for (size_t i = 0; i < s->inner.steps; i++) {
-        if (column->cells[i] != CELL_FLOAT)
+        if (column->cells[i] == CELL_NONE)
             continue;
+        if (column->histograms)
+            s->histograms[count] = column->cells[i] == CELL_HISTOGRAM
+                                       ? without_hint(column->histograms[i], arena)
+                                       : NULL;
         s->times[count] = s->inner.start_ns + (int64_t)i * s->inner.step_ns;
         s->values[count++] = column->values[i];
     }
-    return (struct window_run){.times_ns = s->times, .values = s->values, .count = count};
+    return (struct window_run){.times_ns = s->times,
+                               .values = s->values,
+                               .histograms = column->histograms ? s->histograms : NULL,
+                               .count = count};
 }
 
 static bool subquery_take(struct sink *self, struct column_batch *batch, struct error *err)
@@ -62,14 +85,14 @@ static bool subquery_take(struct sink *self, struct column_batch *batch, struct 
     struct subquery_sink *s = (struct subquery_sink *)self;
     for (size_t i = 0; i < batch->count; i++) {
         struct column *in = &batch->items[i], out;
-        struct window_run run = run_of(s, in);
+        struct window_run run = run_of(s, in, batch->arena);
         if (!column_init(&out, in->labels, s->window.grid.steps, batch->arena))
             return arena_check(batch->arena, "the query", err);
         out.drop_name = in->drop_name;
         s->window.labels = in->labels;
         s->window.arena = batch->arena;
         if (!eval_hold(s->ev, (int64_t)run.count, err) ||
-            !s->function->window(&s->window, &run, &out, err) ||
+            !window_apply(s->function, &s->window, &run, &out, err) ||
             !eval_hold(s->ev, -(int64_t)run.count, err) || !eval_tick(s->ev, run.count, err))
             return false;
         if (!s->function->keeps_name && !column_drop_name(s->ev, &out, batch->arena))
@@ -101,8 +124,12 @@ bool subquery_stream(struct evaluation *ev, const struct node *subquery, const s
     struct arena *arena = eval_arena(ev);
     s.times = arena_calloc(arena, s.inner.steps, sizeof(*s.times));
     s.values = arena_calloc(arena, s.inner.steps, sizeof(*s.values));
+    s.histograms = arena_calloc(arena, s.inner.steps, sizeof(struct histogram *));
+    bool hints = ev->reset_hints;
+    ev->reset_hints = false;
     bool ok = arena_check(arena, "a subquery", err) &&
               eval_stream(ev, subquery->subquery.inner, &s.inner, &s.sink, err);
+    ev->reset_hints = hints;
     arena_free(arena);
     return ok;
 }

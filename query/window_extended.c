@@ -10,14 +10,8 @@
 #include "query/eval_internal.h"
 #include "query/function_tables.h"
 
-/* The samples (start - lookback, end + what smoothed looks ahead]. */
-struct reach {
-    size_t from, to;
-    int64_t start, end; /* the window itself */
-};
-
-static void move_reach(const struct window_call *call, const struct window_run *run, size_t step,
-                       struct reach *r)
+void window_reach_move(const struct window_call *call, const struct window_run *run, size_t step,
+                       struct window_reach *r)
 {
     int64_t lookback = call->ev->request->lookback_ns;
     r->end = grid_time(&call->grid, step);
@@ -41,7 +35,7 @@ static double interpolate(const struct window_run *run, size_t before, int64_t a
 }
 
 /* The last sample at or before the window's start, else the first of all; never the last of all. */
-static size_t first_sample(const struct window_run *run, const struct reach *r)
+static size_t first_sample(const struct window_run *run, const struct window_reach *r)
 {
     size_t at = r->from;
     while (at + 1 < r->to && run->times_ns[at + 1] <= r->start)
@@ -50,12 +44,19 @@ static size_t first_sample(const struct window_run *run, const struct reach *r)
 }
 
 /* Smoothed: the first sample at or behind the window's end, else the last of all. */
-static size_t last_sample(const struct window_run *run, const struct reach *r, bool smoothed)
+static size_t last_sample(const struct window_run *run, const struct window_reach *r, bool smoothed)
 {
     size_t at = r->to - 1;
     while (smoothed && at > r->from && run->times_ns[at - 1] >= r->end)
         at--;
     return at;
+}
+
+void window_reach_ends(const struct window_run *run, const struct window_reach *r, bool smoothed,
+                       size_t *first, size_t *last)
+{
+    *first = first_sample(run, r);
+    *last = last_sample(run, r, smoothed);
 }
 
 /* What falls between left and right were resets of a counter. */
@@ -71,8 +72,8 @@ static double reset_sum(const struct window_run *run, size_t first, size_t last,
     return right < before ? sum + before : sum;
 }
 
-static bool change_at(const struct window_call *call, const struct window_run *run,
-                      const struct reach *r, bool counter, double *result)
+bool window_extended_float(const struct window_call *call, const struct window_run *run,
+                           const struct window_reach *r, bool counter, double *result)
 {
     bool smoothed = call->argument->selector.smoothed;
     if (r->from == r->to)
@@ -100,12 +101,12 @@ static bool change_at(const struct window_call *call, const struct window_run *r
 bool window_extended_change(struct window_call *call, const struct window_run *run,
                             struct column *out, bool counter, bool per_second, struct error *err)
 {
-    struct reach r = {0};
+    struct window_reach r = {0};
     double seconds = per_second ? (double)call->range_ns / 1e9 : 1;
     for (size_t i = 0; i < call->grid.steps; i++) {
         double change;
-        move_reach(call, run, i, &r);
-        if (!change_at(call, run, &r, counter, &change))
+        window_reach_move(call, run, i, &r);
+        if (!window_extended_float(call, run, &r, counter, &change))
             continue;
         out->cells[i] = CELL_FLOAT;
         out->values[i] = change / seconds;
@@ -119,9 +120,9 @@ bool window_anchored_count(struct window_call *call, const struct window_run *ru
                            struct column *out, bool (*counts)(double before, double now),
                            struct error *err)
 {
-    struct reach r = {0};
+    struct window_reach r = {0};
     for (size_t i = 0; i < call->grid.steps; i++) {
-        move_reach(call, run, i, &r);
+        window_reach_move(call, run, i, &r);
         if (r.from == r.to || run->times_ns[r.to - 1] <= r.start)
             continue;
         double found = 0;
@@ -135,6 +136,19 @@ bool window_anchored_count(struct window_call *call, const struct window_run *ru
     return true;
 }
 
+void window_smoothed_float(const struct window_run *run, size_t next, int64_t t, bool has_last,
+                           bool has_next, struct column *out, size_t step)
+{
+    bool exact = has_next && run->times_ns[next] == t;
+    if (!exact && !has_last)
+        return;
+    out->cells[step] = CELL_FLOAT;
+    if (exact)
+        out->values[step] = run->values[next];
+    else
+        out->values[step] = has_next ? interpolate(run, next - 1, t, false) : run->values[next - 1];
+}
+
 void window_smoothed_instant(const struct window_call *call, const struct window_run *run,
                              struct column *out)
 {
@@ -146,15 +160,7 @@ void window_smoothed_instant(const struct window_call *call, const struct window
             next++;
         bool has_next = next < run->count && run->times_ns[next] <= ns_add(t, lookback);
         bool has_last = next > 0 && run->times_ns[next - 1] > ns_sub(t, lookback);
-        bool exact = has_next && run->times_ns[next] == t;
-        if (!exact && !has_last)
-            continue;
-        out->cells[i] = CELL_FLOAT;
-        if (exact)
-            out->values[i] = run->values[next];
-        else
-            out->values[i] =
-                has_next ? interpolate(run, next - 1, t, false) : run->values[next - 1];
+        window_smoothed_float(run, next, t, has_last, has_next, out, i);
     }
 }
 

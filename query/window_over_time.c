@@ -37,7 +37,7 @@ static bool each_window(struct window_call *call, const struct window_run *run, 
     return true;
 }
 
-static double value_sum(const struct window_run *run, size_t from, size_t to)
+double window_value_sum(const struct window_run *run, size_t from, size_t to)
 {
     double sum = 0, c = 0;
     for (size_t i = from; i < to; i++)
@@ -48,11 +48,11 @@ static double value_sum(const struct window_run *run, size_t from, size_t to)
 WINDOW(window_sum)
 {
     (void)err;
-    return each_window(call, run, out, value_sum);
+    return each_window(call, run, out, window_value_sum);
 }
 
 /* The mean from sums; from where the sum would overflow on, an incremental mean. */
-static double value_avg(const struct window_run *run, size_t from, size_t to)
+double window_value_avg(const struct window_run *run, size_t from, size_t to)
 {
     double sum = run->values[from], c = 0, mean = 0, count = 1;
     bool incremental = false;
@@ -82,7 +82,7 @@ static double value_avg(const struct window_run *run, size_t from, size_t to)
 WINDOW(window_avg)
 {
     (void)err;
-    return each_window(call, run, out, value_avg);
+    return each_window(call, run, out, window_value_avg);
 }
 
 static double value_count(const struct window_run *run, size_t from, size_t to)

@@ -105,7 +105,7 @@ static bool ends_like_a_counter(struct slice name)
 }
 
 /* A hint when the name does not look like a counter's and there is a result at all. */
-static void check_name(const struct window_call *call, const struct column *out)
+void window_check_name(const struct window_call *call, const struct column *out)
 {
     struct slice name = labels_get(call->labels, LABEL_NAME_METRIC);
     if (name.size == 0 || ends_like_a_counter(name) || column_is_empty(out, call->grid.steps))
@@ -123,7 +123,7 @@ WINDOW(window_rate)
 {
     if (!extrapolated(call, run, out, true, true, err))
         return false;
-    check_name(call, out);
+    window_check_name(call, out);
     return true;
 }
 
@@ -131,7 +131,7 @@ WINDOW(window_increase)
 {
     if (!extrapolated(call, run, out, true, false, err))
         return false;
-    check_name(call, out);
+    window_check_name(call, out);
     return true;
 }
 

@@ -81,6 +81,9 @@ struct cursor_reader {
     ARRAY(struct rich_ranked) rich;
     ARRAY(const struct histogram *) histograms;
     ARRAY(int64_t) starts;
+    /* the last sample before the range, when a chunk of the range holds one: for hints */
+    int64_t before_ns;
+    const struct histogram *before; /* NULL: none, or a float */
 };
 
 /* Decode a source of plain samples behind what is in the reader's columns. */

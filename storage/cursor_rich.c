@@ -27,8 +27,15 @@ static bool push(struct cursor_reader *reader, const struct rich_sample *sample,
 {
     const struct cursor_request *request = &reader->cursor->request;
     size_t max = reader->cursor->memory_max / sizeof(struct rich_ranked);
-    if (sample->time_ns < request->start_ns || sample->time_ns > request->end_ns)
+    if (sample->time_ns > request->end_ns)
         return true;
+    if (sample->time_ns < request->start_ns) {
+        if (sample->time_ns >= reader->before_ns) {
+            reader->before_ns = sample->time_ns;
+            reader->before = sample->histogram;
+        }
+        return true;
+    }
     if (reader->rich.count >= max)
         return error_set(err, ERR_LIMIT,
                          "a series with more than %zu samples in the range, the limit", max);
@@ -55,16 +62,21 @@ static bool add_head(struct cursor_reader *reader, const struct sample_source *s
                      uint64_t rank, struct error *err)
 {
     const struct cursor_request *request = &reader->cursor->request;
-    struct rich_bytes bytes;
+    struct rich_bytes bytes, before = {.time_ns = INT64_MIN};
     for (uint32_t at = 0; head_chunk_next_rich(source->held, source->size, &at, &bytes); rank++) {
         struct rich_sample sample = {.time_ns = bytes.time_ns};
+        if (bytes.time_ns < request->start_ns && bytes.time_ns > before.time_ns)
+            before = bytes;
         if (bytes.time_ns < request->start_ns || bytes.time_ns > request->end_ns)
             continue;
         if (!rich_sample_read(bytes.bytes, reader->arena, &sample, err) ||
             !push(reader, &sample, rank, err))
             return false;
     }
-    return true;
+    struct rich_sample sample = {.time_ns = before.time_ns};
+    return before.time_ns == INT64_MIN ||
+           (rich_sample_read(before.bytes, reader->arena, &sample, err) &&
+            push(reader, &sample, rank, err));
 }
 
 static bool add_sealed(struct cursor_reader *reader, struct slice chunk, uint64_t rank,
@@ -73,8 +85,7 @@ static bool add_sealed(struct cursor_reader *reader, struct slice chunk, uint64_
     const struct cursor_request *request = &reader->cursor->request;
     const struct rich_sample *samples;
     size_t count;
-    if (!chunk_decode_rich(chunk, request->start_ns, request->end_ns, reader->arena, &samples,
-                           &count, err))
+    if (!chunk_decode_rich(chunk, INT64_MIN, request->end_ns, reader->arena, &samples, &count, err))
         return false;
     for (size_t i = 0; i < count; i++)
         if (!push(reader, &samples[i], rank | i, err))
@@ -130,7 +141,7 @@ static enum counter_reset_hint hint_of(const struct histogram *before, const str
 static bool fill(struct cursor_reader *reader, struct sample_column *out, struct error *err)
 {
     size_t count = reader->rich.count;
-    const struct histogram *before = NULL;
+    const struct histogram *before = reader->before;
     bool histograms = false, starts = false;
     array_reserve(&reader->times, count);
     array_reserve(&reader->values, count);
@@ -169,6 +180,8 @@ bool cursor_read_rich(struct cursor_reader *reader, struct sample_column *out, s
         reader->arena = arena_new(reader->cursor->memory_max);
     arena_reset(reader->arena);
     reader->rich.count = 0;
+    reader->before_ns = INT64_MIN;
+    reader->before = NULL;
     for (size_t i = 0; i < reader->sources.count; i++) {
         const struct sample_source *source = &reader->sources.items[i];
         uint64_t rank = (uint64_t)i << 32;

@@ -226,7 +226,7 @@ void cursor_reader_free(struct cursor_reader *reader); /* NULL is fine */
  * valid until the reader's next call.  The value of a histogram is its sum (so the
  * value of a stale marker is one, too).  The hint of a histogram is what was
  * stored when that was RESET or GAUGE; otherwise RESET or NOT_RESET by comparison
- * with the sample before it, UNKNOWN when that is none in the range, a
+ * with the sample before it, UNKNOWN when none is at hand, or it is a
  * float, stale, or a gauge.
  */
 struct sample_column {

@@ -5,10 +5,9 @@
  *     conformance-promql [--expect-passing LIST] [--list-passing] [--quiet] FILE[:LINE]...
  *     conformance-promql --queries LIST
  *
- * Each `clear` and each file begins a new tenant, which is as good as an empty store.
- * A case whose data or expectation holds native histograms, which are not stored yet, is
- * skipped when it does not pass.  With --expect-passing the exit code tells whether
- * every case of the list still passes; otherwise whether all cases did.
+ * Each `clear` and each file begins a new tenant, which is as good as an empty store.  With
+ * --expect-passing the exit code tells whether every case of the list still passes; otherwise
+ * whether all cases did.
  */
 #include "promqltest.h"
 
@@ -22,10 +21,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LIST_MAX = 1 << 20, WHY_MAX = 64 << 10, TAINTED_MAX = 200 };
+enum { LIST_MAX = 1 << 20, WHY_MAX = 64 << 10 };
 
 struct tally {
-    size_t passed, failed, skipped;
+    size_t passed, failed;
 };
 
 struct program {
@@ -34,8 +33,6 @@ struct program {
     struct buffer passed;   /* the same, of this run */
     struct run_context context;
     unsigned tenants;
-    struct slice tainted[TAINTED_MAX]; /* names of metrics that should have histograms */
-    size_t tainted_count;
 };
 
 static const char *base_name(const char *path)
@@ -49,36 +46,6 @@ static void new_tenant(struct program *p)
     static char name[32];
     snprintf(name, sizeof(name), "t%u", p->tenants++);
     p->context.tenant = slice_from_text(name);
-    p->tainted_count = 0;
-}
-
-/* Remember which metrics lack their histograms or start times. */
-static void taint(struct program *p, const struct command *command)
-{
-    for (size_t i = 0; i < command->line_count; i++) {
-        const struct series_line *line = &command->lines[i];
-        if (!line->has_histogram && !line->has_start_times && !command->custom_buckets)
-            continue;
-        struct slice name = labels_get(line->labels, LABEL_NAME_METRIC);
-        if (command->custom_buckets && slice_ends_with(name, SLICE("_bucket")))
-            name = slice_sub(name, 0, name.size - 7);
-        if (p->tainted_count < TAINTED_MAX)
-            p->tainted[p->tainted_count++] = name;
-    }
-}
-
-static bool is_tainted(const struct program *p, const struct eval_case *c)
-{
-    if (c->has_histogram)
-        return true;
-    bool nameless = slice_find(c->text, SLICE("__name__"), 0) != SLICE_NOT_FOUND ||
-                    slice_starts_with(c->text, SLICE("{")) ||
-                    slice_find(c->text, SLICE("({"), 0) != SLICE_NOT_FOUND;
-    for (size_t i = 0; i < p->tainted_count; i++) {
-        if (nameless || slice_find(c->text, p->tainted[i], 0) != SLICE_NOT_FOUND)
-            return true;
-    }
-    return false;
 }
 
 static void run_eval(struct program *p, const struct eval_case *c, struct tally *tally)
@@ -88,11 +55,6 @@ static void run_eval(struct program *p, const struct eval_case *c, struct tally 
     if (run_case(&p->context, c, &why)) {
         tally->passed++;
         buffer_printf(&p->passed, "%s:%d\n", base_name(c->file), c->line);
-    } else if (is_tainted(p, c)) {
-        tally->skipped++;
-        if (!p->quiet)
-            printf("SKIPPED %s:%d: native histograms and start times are not stored yet: %.*s\n",
-                   c->file, c->line, SLICE_ARG(c->text));
     } else {
         tally->failed++;
         if (!p->quiet)
@@ -127,7 +89,6 @@ static bool run_file(struct program *p, char *path, struct tally *total, struct 
         if (command->kind == COMMAND_CLEAR)
             new_tenant(p);
         if (command->kind == COMMAND_LOAD) {
-            taint(p, command);
             ok = load_block(&p->context, command, err);
             if (!ok)
                 error_prefix(err, "%s:%d", path, command->line);
@@ -135,11 +96,9 @@ static bool run_file(struct program *p, char *path, struct tally *total, struct 
         if (command->kind == COMMAND_EVAL && (line == 0 || line == command->line))
             run_eval(p, &command->eval, &tally);
     }
-    printf("%s: %zu passed, %zu failed, %zu skipped\n", base_name(path), tally.passed, tally.failed,
-           tally.skipped);
+    printf("%s: %zu passed, %zu failed\n", base_name(path), tally.passed, tally.failed);
     total->passed += tally.passed;
     total->failed += tally.failed;
-    total->skipped += tally.skipped;
     test_file_free(&file);
     return ok;
 }
@@ -223,7 +182,7 @@ static int run_all(struct program *p, int count, char **arguments)
     if (p->list_passing)
         printf("%.*s", SLICE_ARG(buffer_slice(&p->passed)));
     size_t lost = checks ? report_lost(p) : 0;
-    printf("%zu passed, %zu failed, %zu skipped\n", total.passed, total.failed, total.skipped);
+    printf("%zu passed, %zu failed\n", total.passed, total.failed);
     return checks ? lost > 0 : total.failed > 0;
 }
 

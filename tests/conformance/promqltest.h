@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "base/histogram.h"
 #include "base/labels.h"
 #include "query/query.h"
 
@@ -22,15 +23,17 @@ struct store;
 /* One position of a series line. */
 struct value_item {
     bool missing;
-    bool histogram; /* its content is not read */
     double value;
+    const struct histogram *histogram; /* NULL: a float */
+    bool has_hint;                     /* the text spells the histogram's hint */
 };
 
 struct series_line {
     struct labels labels;
     struct value_item *items;
     size_t count;
-    bool has_histogram, has_start_times;
+    int64_t *starts_ms; /* offsets from an @st line; NULL: none */
+    bool *has_start;
 };
 
 enum expect_kind {
@@ -63,7 +66,6 @@ struct eval_case {
     size_t line_count;
     bool scalar;
     double scalar_value;
-    bool has_histogram; /* among the expected values */
 };
 
 enum command_kind { COMMAND_CLEAR, COMMAND_LOAD, COMMAND_EVAL };
@@ -92,6 +94,21 @@ void test_file_free(struct test_file *file);
 /* Does the case expect this kind of thing; how often? */
 size_t case_expects(const struct eval_case *c, enum expect_kind kind);
 
+/* ---- histograms (promqltest_histogram.c) --------------------------------------------- */
+
+/* "{{key:value ...}}" at the start of `*rest`, which is cut off. */
+bool histogram_parse(struct slice *rest, struct arena *arena, struct value_item *item);
+/* a + sign * b, as the evaluator adds. */
+const struct histogram *histogram_plus(const struct histogram *a, const struct histogram *b,
+                                       double sign, struct arena *arena);
+bool histogram_matches(const struct value_item *expected, const struct histogram *got);
+void histogram_show(struct buffer *out, const struct histogram *h);
+bool same_value(double a, double b);
+
+/* The classic histograms of a load_with_nhcb block as series with custom buckets. */
+bool custom_series(const struct command *command, struct arena *arena, struct series_line **lines,
+                   size_t *count);
+
 /* ---- comparing --------------------------------------------------------------------- */
 
 /* How a result is looked at. */
@@ -114,7 +131,7 @@ struct run_context {
     struct slice tenant;
 };
 
-/* Store a load block.  Series with histograms are left out. */
+/* Store a load block. */
 bool load_block(struct run_context *context, const struct command *command, struct error *err);
 
 /* The evaluation as written and its re-runs. */

@@ -13,7 +13,7 @@
 
 #define STALE_MARKER UINT64_C(0x7ff0000000000002)
 
-static bool same_value(double a, double b)
+bool same_value(double a, double b)
 {
     bool stale_a = double_bits(a) == STALE_MARKER, stale_b = double_bits(b) == STALE_MARKER;
     if (stale_a || stale_b)
@@ -49,7 +49,11 @@ static void show_result(struct buffer *out, const struct query_result *r)
         buffer_append_text(out, "\n      ");
         labels_append_text(out, r->series[i].labels);
         for (size_t j = 0; j < r->series[i].count && j < 20; j++) {
-            show_number(out, r->series[i].points[j].value);
+            const struct query_point *point = &r->series[i].points[j];
+            if (point->histogram)
+                histogram_show(out, point->histogram);
+            else
+                show_number(out, point->value);
             if (r->type == RESULT_MATRIX)
                 buffer_printf(out, "@%lld", (long long)(r->series[i].points[j].time_ns / 1000000));
         }
@@ -145,6 +149,13 @@ struct wanted {
     int64_t start_ms, step_ms, end_ms;
 };
 
+static bool same_point(const struct value_item *item, const struct query_point *point)
+{
+    if (item->histogram || point->histogram)
+        return item->histogram && point->histogram && histogram_matches(item, point->histogram);
+    return same_value(item->value, point->value);
+}
+
 /* Compare one line with one series: each value belongs to start + i * step. */
 static bool compare_points(const struct series_line *line, const struct query_series *series,
                            const struct wanted *w)
@@ -157,8 +168,7 @@ static bool compare_points(const struct series_line *line, const struct query_se
         if (time > w->end_ms || at == series->count)
             return false;
         const struct query_point *point = &series->points[at++];
-        if (point->time_ns != time * 1000000 || line->items[i].histogram || point->histogram ||
-            !same_value(line->items[i].value, point->value))
+        if (point->time_ns != time * 1000000 || !same_point(&line->items[i], point))
             return false;
     }
     return at == series->count;
@@ -196,8 +206,12 @@ static bool compare_series(const struct eval_case *c, const struct query_result 
             return refuse_series(why, r, "missing series", line->labels);
         if (!compare_points(line, series, w)) {
             buffer_append_text(why, "expected");
-            for (size_t j = 0; j < line->count && j < 20; j++)
-                show_number(why, line->items[j].value);
+            for (size_t j = 0; j < line->count && j < 20; j++) {
+                if (line->items[j].histogram)
+                    histogram_show(why, line->items[j].histogram);
+                else
+                    show_number(why, line->items[j].value);
+            }
             return refuse_series(why, r, " for", line->labels);
         }
     }
@@ -278,8 +292,7 @@ static bool compare_picked(const struct eval_case *c, const struct query_result 
             for (size_t k = 0; k < c->line_count && !matched; k++) {
                 const struct series_line *line = &c->lines[k];
                 matched = labels_equal(line->labels, series->labels) && line->count == 1 &&
-                          !line->items[0].histogram &&
-                          same_value(line->items[0].value, series->points[j].value);
+                          same_point(&line->items[0], &series->points[j]);
             }
             if (!matched)
                 return refuse_series(why, r, "as a range query: unexpected value of",

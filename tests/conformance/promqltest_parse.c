@@ -19,7 +19,7 @@
 
 #define STALE_MARKER UINT64_C(0x7ff0000000000002)
 
-enum { FILE_MAX = 16 << 20, ITEMS_MAX = 1 << 20, LABELS_MAX = 64 };
+enum { FILE_MAX = 16 << 20, ITEMS_MAX = 1 << 20, LABELS_MAX = 64, STARTS_MAX = 10000 };
 
 struct source {
     struct test_file *file;
@@ -155,25 +155,41 @@ static bool parse_item(struct source *s, struct slice item, struct series_line *
     return push_times(s, line, capacity, first, change, times + 1);
 }
 
-/* "{{...}}" with what hangs on to it: only how many positions it fills is known. */
+/* "{{A}}", "{{A}}xN", "{{A}}+{{B}}xN", "{{A}}-{{B}}xN". */
 static bool parse_histogram_item(struct source *s, struct slice *rest, struct series_line *line,
                                  size_t *capacity)
 {
     uint64_t times = 0;
-    line->has_histogram = true;
-    for (;;) {
-        size_t close = slice_find(*rest, SLICE("}}"), 0);
-        if (close == SLICE_NOT_FOUND)
-            return false;
-        *rest = slice_skip(*rest, close + 2);
-        if (!slice_starts_with(*rest, SLICE("+{{")) && !slice_starts_with(*rest, SLICE("-{{")))
-            break;
+    struct value_item item = {0}, change = {0};
+    struct arena *arena = s->file->arena;
+    double sign = 1;
+    if (!histogram_parse(rest, arena, &item))
+        return false;
+    if (slice_starts_with(*rest, SLICE("+{{")) || slice_starts_with(*rest, SLICE("-{{"))) {
+        sign = rest->data[0] == '-' ? -1 : 1;
         *rest = slice_skip(*rest, 1);
+        if (!histogram_parse(rest, arena, &change))
+            return false;
     }
     struct slice tail = take_word(rest);
     if (tail.size > 0 && (tail.data[0] != 'x' || !slice_parse_u64(slice_skip(tail, 1), &times)))
         return false;
-    return push_times(s, line, capacity, (struct value_item){.histogram = true}, 0, times + 1);
+    for (uint64_t i = 0; i <= times; i++) {
+        if (!push_item(s, line, capacity, item))
+            return false;
+        if (change.histogram == NULL)
+            continue;
+        item.histogram = histogram_plus(item.histogram, change.histogram, sign, arena);
+        if (item.histogram == NULL)
+            return false;
+        if (change.has_hint) {
+            struct histogram *hinted = histogram_copy(arena, item.histogram);
+            hinted->hint = change.histogram->hint;
+            item.histogram = hinted;
+            item.has_hint = true;
+        }
+    }
+    return true;
 }
 
 static bool parse_values(struct source *s, struct slice rest, struct series_line *line)
@@ -255,6 +271,65 @@ static bool parse_series(struct source *s, struct slice text, struct labels *out
     return true;
 }
 
+/* A duration with an optional sign. */
+static bool parse_offset(struct slice text, int64_t *ms)
+{
+    bool minus = slice_starts_with(text, SLICE("-"));
+    if (minus || slice_starts_with(text, SLICE("+")))
+        text = slice_skip(text, 1);
+    if (!parse_ms(text, ms))
+        return false;
+    *ms = minus ? -*ms : *ms;
+    return true;
+}
+
+static bool push_start(struct source *s, struct series_line *line, bool has, int64_t ms,
+                       int64_t change, uint64_t times)
+{
+    if (line->starts_ms == NULL) {
+        line->starts_ms = arena_calloc(s->file->arena, STARTS_MAX, sizeof(int64_t));
+        line->has_start = arena_calloc(s->file->arena, STARTS_MAX, sizeof(bool));
+    }
+    for (uint64_t i = 0; i < times; i++, ms += change) {
+        if (line->count == STARTS_MAX)
+            return false;
+        line->starts_ms[line->count] = ms;
+        line->has_start[line->count++] = has;
+    }
+    return true;
+}
+
+/* "_", "_xN", "D", "DxN", "D+ExN", "D-ExN". */
+static bool parse_start(struct source *s, struct slice item, struct series_line *line)
+{
+    uint64_t times = 0;
+    int64_t ms, change = 0;
+    size_t x = slice_find_byte(item, 'x', 0);
+    if (x != SLICE_NOT_FOUND && !slice_parse_u64(slice_skip(item, x + 1), &times))
+        return false;
+    struct slice rest = x == SLICE_NOT_FOUND ? item : slice_sub(item, 0, x);
+    if (slice_equal(rest, SLICE("_")))
+        return push_start(s, line, false, 0, 0, x == SLICE_NOT_FOUND ? 1 : times);
+    size_t sign = 1;
+    while (sign < rest.size && rest.data[sign] != '+' && rest.data[sign] != '-')
+        sign++;
+    if (sign < rest.size && !parse_offset(slice_skip(rest, sign), &change))
+        return false;
+    return parse_offset(slice_sub(rest, 0, sign), &ms) &&
+           push_start(s, line, true, ms, change, times + 1);
+}
+
+/* An @st line waits for the samples of its series, on the next line. */
+static bool parse_starts(struct source *s, struct slice rest, struct series_line *line)
+{
+    rest = slice_trim(rest);
+    while (rest.size > 0) {
+        if (!parse_start(s, take_word(&rest), line))
+            return false;
+    }
+    return true;
+}
+
 static bool push_line(struct source *s, struct series_line **lines, size_t *count, size_t *capacity,
                       struct error *err)
 {
@@ -263,11 +338,20 @@ static bool push_line(struct source *s, struct series_line **lines, size_t *coun
     if (!parse_series(s, s->text, &line.labels, &rest))
         return bad(s, err, "bad series");
     if (slice_starts_with(rest, SLICE("@st"))) {
-        line.has_start_times = true;
-        rest = SLICE("");
-    }
-    if (!parse_values(s, rest, &line))
+        if (!parse_starts(s, slice_skip(rest, 3), &line))
+            return bad(s, err, "bad start times");
+        struct series_line starts = line;
+        line = (struct series_line){0};
+        next_line(s);
+        if (!parse_series(s, s->text, &line.labels, &rest) ||
+            !labels_equal(line.labels, starts.labels) || !parse_values(s, rest, &line) ||
+            line.count != starts.count)
+            return bad(s, err, "bad values after start times");
+        line.starts_ms = starts.starts_ms;
+        line.has_start = starts.has_start;
+    } else if (!parse_values(s, rest, &line)) {
         return bad(s, err, "bad values");
+    }
     struct series_line *items =
         arena_grow(s->file->arena, *lines, *count, capacity, *count + 1, sizeof(*items));
     if (items == NULL)
@@ -441,8 +525,6 @@ static bool parse_eval(struct source *s, struct command *command, struct error *
             return false;
         }
     }
-    for (size_t i = 0; i < c->line_count; i++)
-        c->has_histogram = c->has_histogram || c->lines[i].has_histogram;
     return true;
 }
 

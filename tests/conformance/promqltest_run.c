@@ -28,10 +28,16 @@ static bool load_series(struct batch *batch, const struct command *command,
     if (series < 0)
         return false;
     for (size_t i = 0; i < line->count; i++) {
-        int64_t time = (int64_t)i * command->load_step_ms * 1000000;
-        if (line->items[i].missing)
+        int64_t time = (int64_t)i * command->load_step_ms * 1000000, start = 0;
+        const struct value_item *item = &line->items[i];
+        if (item->missing)
             continue;
-        if (!batch_sample(batch, (uint32_t)series, time, line->items[i].value, err))
+        if (line->starts_ms && line->has_start[i])
+            start = time + line->starts_ms[i] * 1000000;
+        bool ok = item->histogram
+                      ? batch_histogram(batch, (uint32_t)series, time, start, item->histogram, err)
+                      : batch_sample_start(batch, (uint32_t)series, time, start, item->value, err);
+        if (!ok)
             return false;
     }
     return true;
@@ -41,8 +47,7 @@ static bool load_series(struct batch *batch, const struct command *command,
 static bool is_replaced(const struct command *command, size_t at)
 {
     for (size_t i = at + 1; i < command->line_count; i++) {
-        if (!command->lines[i].has_start_times &&
-            labels_equal(command->lines[i].labels, command->lines[at].labels))
+        if (labels_equal(command->lines[i].labels, command->lines[at].labels))
             return true;
     }
     return false;
@@ -55,12 +60,24 @@ bool load_block(struct run_context *context, const struct command *command, stru
         return false;
     for (size_t i = 0; i < command->line_count; i++) {
         const struct series_line *line = &command->lines[i];
-        if (line->has_histogram || line->has_start_times || is_replaced(command, i))
+        if (is_replaced(command, i))
             continue;
         if (!load_series(batch, command, line, err)) {
             batch_free(batch);
             return false;
         }
+    }
+    struct arena *arena = arena_new((size_t)64 << 20);
+    struct series_line *custom = NULL;
+    size_t custom_count = 0;
+    bool ok = !command->custom_buckets || custom_series(command, arena, &custom, &custom_count) ||
+              error_set(err, ERR_INVALID, "bad classic histograms");
+    for (size_t i = 0; ok && i < custom_count; i++)
+        ok = load_series(batch, command, &custom[i], err);
+    arena_free(arena);
+    if (!ok) {
+        batch_free(batch);
+        return false;
     }
     struct batch_result result = {0};
     if (!batch_commit_wait(batch, &result, err))

@@ -228,14 +228,6 @@ static void annotations_tell_their_place_once(void **state)
     query_result_free(result);
 }
 
-static void known_but_missing_functions_are_named(void **state)
-{
-    (void)state;
-    struct query_request r = instant_of("start_timestamp(a)");
-    r.features = QUERY_FEATURES_ALL;
-    fails(&r, ERR_UNSUPPORTED, "start_timestamp() is not supported yet");
-}
-
 static void times_far_away_are_no_error(void **state)
 {
     (void)state;
@@ -262,7 +254,6 @@ int main(void)
         cmocka_unit_test(cancel_and_timeout_end_a_query),
         cmocka_unit_test(names_go_at_once_or_at_the_end),
         cmocka_unit_test(annotations_tell_their_place_once),
-        cmocka_unit_test(known_but_missing_functions_are_named),
         cmocka_unit_test(times_far_away_are_no_error),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);

@@ -69,7 +69,7 @@ static void prints_one_form_for_all_spellings(void **state)
     expect_print("foo[5m:]", "foo[5m:]");
     expect_print("foo[1d:90s] @ end()", "foo[1d:1m30s] @ end()");
     expect_print("0x1f + 1e3", "31 + 1000");
-    expect_print("inf - NaN", "Inf - NaN");
+    expect_print("inf - NaN", "+Inf - NaN");
     expect_print("+Inf ^ 2", "+Inf ^ 2");
     refuse("1e999", "1:1: parse error: error parsing number: \"1e999\"");
     expect_print("5m", "5m");

@@ -187,7 +187,7 @@ static void a_range_cuts_histograms(void **state)
         char *text = dump_range(f, STORE_METRIC, NULL, 0, T0 + 3 * NS_PER_SECOND,
                                 T0 + 4 * NS_PER_SECOND, false);
         assert_string_equal(text, "{__name__=\"m\", app=\"a\"}:"
-                                  " 3000={?1 c12 s24 z0/0 +[0:2][1:1],6,3,3 -}"
+                                  " 3000={N1 c12 s24 z0/0 +[0:2][1:1],6,3,3 -}"
                                   " 4000={N1 c16 s32 z0/0 +[0:2][1:1],8,4,4 -}\n");
         free(text);
         seal(f);
