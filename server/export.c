@@ -2,6 +2,7 @@
 #include "server/export.h"
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "base/buffer.h"
 #include "base/duration.h"
 #include "base/error.h"
@@ -27,6 +28,8 @@ struct writer {
     FILE *out;
     struct buffer text;
     struct export_report *report;
+    ARRAY(int64_t) times; /* of a series that also has histograms: its floats */
+    ARRAY(double) values;
 };
 
 static bool flush(struct writer *w, size_t threshold, struct error *err)
@@ -232,6 +235,23 @@ static bool write_entries(struct writer *w, struct cursor_reader *reader, size_t
 
 /* ---- all series -------------------------------------------------------------------- */
 
+/* Histograms have no form here: they are left out, the floats between them stay. */
+static void keep_floats(struct writer *w, struct sample_column *samples)
+{
+    if (samples->histograms == NULL)
+        return;
+    w->times.count = w->values.count = 0;
+    for (size_t i = 0; i < samples->count; i++) {
+        if (samples->histograms[i])
+            continue;
+        array_push(&w->times, samples->times_ns[i]);
+        array_push(&w->values, samples->values[i]);
+    }
+    w->report->left_out += samples->count - w->times.count;
+    *samples = (struct sample_column){
+        .times_ns = w->times.items, .values = w->values.items, .count = w->times.count};
+}
+
 static bool write_series(struct writer *w, const struct export_request *request,
                          struct cursor_reader *reader, size_t series, struct labels labels,
                          struct error *err)
@@ -242,6 +262,7 @@ static bool write_series(struct writer *w, const struct export_request *request,
         return write_entries(w, reader, series, labels, err);
     if (!cursor_read_samples(reader, series, &samples, err))
         return false;
+    keep_floats(w, &samples);
     return request->form == EXPORT_JSON ? write_samples_json(w, labels, &samples, err)
                                         : write_openmetrics(w, labels, &samples, err);
 }
@@ -291,6 +312,8 @@ bool export_write(struct store *store, const struct export_request *request, FIL
     buffer_init(&w.text, TEXT_SIZE_MAX);
     bool ok = write_cursor(store, request, matchers, count, &w, err);
     buffer_done(&w.text);
+    array_done(&w.times);
+    array_done(&w.values);
     query_selector_free(matchers, count);
     return ok;
 }

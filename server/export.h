@@ -3,7 +3,8 @@
  *
  * OpenMetrics is for `promtool tsdb create-blocks-from openmetrics`: series one
  * after the other, times ascending.  Stale markers have no form there and are
- * left out, as are series without a metric name.  JSON has everything.
+ * left out, as are series without a metric name.  Native histograms are left
+ * out of both forms and counted; otherwise JSON has everything.
  */
 #ifndef SERVER_EXPORT_H
 #define SERVER_EXPORT_H
