@@ -86,7 +86,7 @@ static void warn_bad_bound(struct histograms *h, struct labels labels)
 
 static bool holds(const struct column *column, enum cell kind, size_t steps)
 {
-    return memchr(column->cells, kind, steps) != NULL;
+    return memchr(column->cells, (int)kind, steps) != NULL;
 }
 
 static bool number_columns(struct histograms *h, struct error *err)
