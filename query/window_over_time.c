@@ -26,13 +26,17 @@ static void put(struct column *out, size_t step, double value)
 typedef double window_value(const struct window_run *run, size_t from, size_t to);
 
 static bool each_window(struct window_call *call, const struct window_run *run, struct column *out,
-                        window_value *value)
+                        window_value *value, struct error *err)
 {
     size_t from = 0, to = 0;
     for (size_t i = 0; i < call->grid.steps; i++) {
         window_bounds(call, run, i, &from, &to);
-        if (to > from)
-            put(out, i, value(run, from, to));
+        if (to <= from)
+            continue;
+        /* Windows of a subquery may be long and overlap: the clock is looked at here. */
+        if (!eval_tick(call->ev, to - from, err))
+            return false;
+        put(out, i, value(run, from, to));
     }
     return true;
 }
@@ -47,8 +51,7 @@ double window_value_sum(const struct window_run *run, size_t from, size_t to)
 
 WINDOW(window_sum)
 {
-    (void)err;
-    return each_window(call, run, out, window_value_sum);
+    return each_window(call, run, out, window_value_sum, err);
 }
 
 /* The mean from sums; from where the sum would overflow on, an incremental mean. */
@@ -81,8 +84,7 @@ double window_value_avg(const struct window_run *run, size_t from, size_t to)
 
 WINDOW(window_avg)
 {
-    (void)err;
-    return each_window(call, run, out, window_value_avg);
+    return each_window(call, run, out, window_value_avg, err);
 }
 
 static double value_count(const struct window_run *run, size_t from, size_t to)
@@ -93,8 +95,7 @@ static double value_count(const struct window_run *run, size_t from, size_t to)
 
 WINDOW(window_count)
 {
-    (void)err;
-    return each_window(call, run, out, value_count);
+    return each_window(call, run, out, value_count, err);
 }
 
 static double value_first(const struct window_run *run, size_t from, size_t to)
@@ -105,8 +106,7 @@ static double value_first(const struct window_run *run, size_t from, size_t to)
 
 WINDOW(window_first)
 {
-    (void)err;
-    return each_window(call, run, out, value_first);
+    return each_window(call, run, out, value_first, err);
 }
 
 static double value_last(const struct window_run *run, size_t from, size_t to)
@@ -117,8 +117,7 @@ static double value_last(const struct window_run *run, size_t from, size_t to)
 
 WINDOW(window_last)
 {
-    (void)err;
-    return each_window(call, run, out, value_last);
+    return each_window(call, run, out, value_last, err);
 }
 
 static double value_present(const struct window_run *run, size_t from, size_t to)
@@ -129,8 +128,7 @@ static double value_present(const struct window_run *run, size_t from, size_t to
 
 WINDOW(window_present)
 {
-    (void)err;
-    return each_window(call, run, out, value_present);
+    return each_window(call, run, out, value_present, err);
 }
 
 static double value_time_first(const struct window_run *run, size_t from, size_t to)
@@ -141,8 +139,7 @@ static double value_time_first(const struct window_run *run, size_t from, size_t
 
 WINDOW(window_time_of_first)
 {
-    (void)err;
-    return each_window(call, run, out, value_time_first);
+    return each_window(call, run, out, value_time_first, err);
 }
 
 static double value_time_last(const struct window_run *run, size_t from, size_t to)
@@ -153,8 +150,7 @@ static double value_time_last(const struct window_run *run, size_t from, size_t 
 
 WINDOW(window_time_of_last)
 {
-    (void)err;
-    return each_window(call, run, out, value_time_last);
+    return each_window(call, run, out, value_time_last, err);
 }
 
 static double value_variance(const struct window_run *run, size_t from, size_t to)
@@ -177,14 +173,12 @@ static double value_deviation(const struct window_run *run, size_t from, size_t 
 
 WINDOW(window_stdvar)
 {
-    (void)err;
-    return each_window(call, run, out, value_variance);
+    return each_window(call, run, out, value_variance, err);
 }
 
 WINDOW(window_stddev)
 {
-    (void)err;
-    return each_window(call, run, out, value_deviation);
+    return each_window(call, run, out, value_deviation, err);
 }
 
 /* ---- minimum and maximum ----------------------------------------------------------- */

@@ -200,6 +200,27 @@ static void cancel_and_timeout_end_a_query(void **state)
     fails(&r, ERR_TIMEOUT, "timed out");
 }
 
+/* 1,000 windows of a million samples each take minutes: the time limit must end them. */
+static void long_overlapping_windows_end_in_time(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "sum_over_time(vector(1)[1000000s:1s])",           "avg_over_time(vector(1)[1000000s:1s])",
+        "stddev_over_time(vector(1)[1000000s:1s])",        "deriv(vector(1)[1000000s:1s])",
+        "quantile_over_time(0.5, vector(1)[1000000s:1s])", "changes(vector(1)[1000000s:1s])"};
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        struct query_request r = range_of(texts[i]);
+        r.step_ns = NS_PER_SECOND;
+        r.end_ns = r.start_ns + 1000 * NS_PER_SECOND;
+        r.limits.timeout_ns = NS_PER_SECOND / 5;
+        struct error err = {0};
+        struct query_result *result = query_run(store, &r, &err);
+        if (result == NULL)
+            assert_int_equal(err.code, ERR_TIMEOUT);
+        query_result_free(result);
+    }
+}
+
 static void names_go_at_once_or_at_the_end(void **state)
 {
     (void)state;
@@ -252,6 +273,7 @@ int main(void)
         cmocka_unit_test(another_tenant_sees_nothing),
         cmocka_unit_test(limits_stop_a_query),
         cmocka_unit_test(cancel_and_timeout_end_a_query),
+        cmocka_unit_test(long_overlapping_windows_end_in_time),
         cmocka_unit_test(names_go_at_once_or_at_the_end),
         cmocka_unit_test(annotations_tell_their_place_once),
         cmocka_unit_test(times_far_away_are_no_error),
