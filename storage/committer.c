@@ -32,6 +32,7 @@ struct committer {
     pthread_mutex_t lock; /* guards the queue and the state */
     pthread_cond_t wake;
     struct batch *first, *last;
+    size_t queued; /* bytes of the batches from first on */
     bool stopping, abandoned;
     bool full;          /* the disk was full at the last try */
     bool failed;        /* for good */
@@ -74,12 +75,29 @@ bool committer_problem(struct committer *c, struct error *err)
     return found;
 }
 
+static size_t batch_size(const struct batch *batch)
+{
+    return batch->body.size + batch->head_bytes.size;
+}
+
+/* While a sync hangs, senders must not fill the memory: half of what the head may take. */
+static bool fits_locked(const struct committer *c, size_t size, struct error *err)
+{
+    size_t limit = c->store->options.head_memory_max / 2;
+    if (c->queued == 0 || (c->queued <= limit && size <= limit - c->queued))
+        return true;
+    return error_set(err, ERR_UNAVAILABLE,
+                     "the log is behind: batches that wait for it take %zu bytes, the limit is %zu",
+                     c->queued, limit);
+}
+
 bool committer_enqueue(struct committer *c, struct batch *batch, struct error *err)
 {
     batch->queue_next = NULL;
     pthread_mutex_lock(&c->lock);
-    bool ok = writable_locked(c, err);
+    bool ok = writable_locked(c, err) && fits_locked(c, batch_size(batch), err);
     if (ok) {
+        c->queued += batch_size(batch);
         if (c->last)
             c->last->queue_next = batch;
         else
@@ -101,7 +119,7 @@ static struct batch *take_group(struct committer *c)
     struct batch *batch = first;
     size_t size = 0;
     while (batch) {
-        size += batch->body.size + batch->head_bytes.size;
+        size += batch_size(batch);
         struct batch *next = batch->queue_next;
         if (next == NULL || size >= GROUP_SIZE_AIM) {
             batch->queue_next = NULL;
@@ -112,6 +130,7 @@ static struct batch *take_group(struct committer *c)
         }
         batch = next;
     }
+    c->queued -= size;
     pthread_mutex_unlock(&c->lock);
     return first;
 }

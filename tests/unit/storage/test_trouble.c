@@ -39,8 +39,12 @@ static ssize_t faulty_pwrite(int fd, const void *data, size_t size, off_t offset
     return pwrite(fd, data, size, offset);
 }
 
+static bool hang; /* syncs wait while it is set; atomic */
+
 static int faulty_fdatasync(int fd)
 {
+    while (__atomic_load_n(&hang, __ATOMIC_SEQ_CST))
+        usleep(1000);
     if (is_due(&fault.syncs)) {
         errno = fault.error;
         return -1;
@@ -109,6 +113,45 @@ static void a_full_disk_refuses_and_recovers_without_restart(void **state)
     expect_dump(f, STORE_METRIC, expected);
     fixture_crash(f);
     expect_dump(f, STORE_METRIC, expected);
+}
+
+static long answered, unavailable;
+
+static void note_answer(void *context, struct batch *batch, const struct batch_result *result)
+{
+    (void)context, (void)batch;
+    if (result->error) {
+        assert_int_equal(result->error->code, ERR_UNAVAILABLE);
+        __atomic_add_fetch(&unavailable, 1, __ATOMIC_SEQ_CST);
+    }
+    __atomic_add_fetch(&answered, 1, __ATOMIC_SEQ_CST);
+}
+
+static void while_a_sync_hangs_only_so_many_batches_wait(void **state)
+{
+    enum { BATCHES = 200, SIZE = 20000, WAIT = 1024 * 1024 / (SIZE + 100) };
+    struct fixture *f = *state;
+    static char line[SIZE];
+    f->options.head_memory_max = (size_t)2 * 1024 * 1024;
+    f->options.seal_interval_ns = -1;
+    with_hooks(f);
+    answered = unavailable = 0;
+    memset(line, 'x', sizeof(line));
+    __atomic_store_n(&hang, true, __ATOMIC_SEQ_CST);
+    for (int i = 0; i < BATCHES; i++) {
+        struct batch *batch = new_batch(f, STORE_LOG);
+        uint32_t series = define(batch, "m", "a");
+        assert_true(
+            batch_entry(batch, series, T0 + i, slice_of(line, sizeof(line)), NULL, 0, NULL));
+        batch_commit(batch, note_answer, NULL);
+    }
+    /* 1 MiB waits, and one group, which was no larger, is with the log's thread */
+    assert_in_range(__atomic_load_n(&unavailable, __ATOMIC_SEQ_CST), BATCHES - 2 * (WAIT + 2),
+                    BATCHES - WAIT);
+    __atomic_store_n(&hang, false, __ATOMIC_SEQ_CST);
+    for (int i = 0; i < 3000 && __atomic_load_n(&answered, __ATOMIC_SEQ_CST) < BATCHES; i++)
+        usleep(10000);
+    assert_int_equal(answered, BATCHES);
 }
 
 static void a_failed_sync_is_final_and_queries_go_on(void **state)
@@ -238,6 +281,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_full_disk_refuses_and_recovers_without_restart),
+        TEST(while_a_sync_hangs_only_so_many_batches_wait),
         TEST(a_failed_sync_is_final_and_queries_go_on),
         TEST(every_failing_call_leaves_what_was_acknowledged),
         TEST(limits_are_kept),
