@@ -293,7 +293,7 @@ static enum outcome judge(const char *directory)
     struct store *store = open_store(directory, &err);
     bool ok = store != NULL;
     for (int kind = 0; ok && kind < STORE_KINDS; kind++)
-        ok = read_kind(&reading, store, kind);
+        ok = read_kind(&reading, store, (enum store_kind)kind);
     store_abandon(store);
     if (reading.wrong)
         return OUTCOME_WRONG;
