@@ -3,7 +3,8 @@
  *
  * Blocks grow from 4 KiB to 1 MiB; an allocation larger than a block gets a
  * block of its own size.  The limit counts bytes handed out (after rounding),
- * not the slack at the blocks' ends, which is at most one block.
+ * not the slack at the blocks' ends, which is at most one block.  malloc keeps
+ * freed blocks of this size for itself, so after a large arena it is trimmed.
  */
 #include "base/arena.h"
 
@@ -11,6 +12,7 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 
@@ -30,7 +32,12 @@
 #define UNPOISON(p, n) ((void)0)
 #endif
 
-enum { BLOCK_FIRST = 4096, BLOCK_MAX = 1 << 20, ALIGNMENT = 16 };
+enum {
+    BLOCK_FIRST = 4096,
+    BLOCK_MAX = 1 << 20,
+    ALIGNMENT = 16,
+    TRIM_AT = 32 << 20 /* an arena that held so much gives its pages back to the system */
+};
 
 struct block {
     struct block *before;
@@ -42,6 +49,7 @@ struct block {
 struct arena {
     struct block *last;
     size_t used;
+    size_t used_most;
     size_t limit;
     size_t next_block;
     bool exhausted;
@@ -70,7 +78,10 @@ void arena_free(struct arena *arena)
         arena->last = block->before;
         block_free(block);
     }
+    bool large = arena->used_most >= TRIM_AT;
     free(arena);
+    if (large)
+        malloc_trim(0);
 }
 
 void arena_drop(struct arena **arena)
@@ -114,6 +125,8 @@ void *arena_alloc(struct arena *arena, size_t size)
     char *memory = block->data + block->used;
     block->used += rounded;
     arena->used += rounded;
+    if (arena->used > arena->used_most)
+        arena->used_most = arena->used;
     UNPOISON(memory, size);
     return memory;
 }
