@@ -129,7 +129,8 @@ struct reader {
 
 static inline struct reader reader_of(struct slice s)
 {
-    return (struct reader){(const uint8_t *)s.data, (const uint8_t *)s.data + s.size, false};
+    const uint8_t *at = (const uint8_t *)s.data;
+    return (struct reader){at, at ? at + s.size : NULL, false};
 }
 
 static inline size_t reader_left(const struct reader *r)

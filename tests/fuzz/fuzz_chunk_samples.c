@@ -24,7 +24,7 @@ static void decode(struct slice chunk)
     size_t room = chunk_room(h.count), count;
     int64_t *times = xmalloc(room * sizeof(*times));
     double *values = xmalloc(room * sizeof(*values));
-    int64_t middle = h.first_ns + (h.last_ns - h.first_ns) / 2;
+    int64_t middle = h.first_ns / 2 + h.last_ns / 2;
     if (chunk_decode_samples(chunk, INT64_MIN, INT64_MAX, times, values, &count, &err) &&
         count > h.count)
         abort();
