@@ -371,6 +371,26 @@ static bool hex_number(struct slice s, double *value)
     return true;
 }
 
+bool token_matcher_type(enum token_kind kind, enum matcher_type *type)
+{
+    switch (kind) {
+    case TOKEN_EQUAL:
+        *type = MATCH_EQUAL;
+        return true;
+    case TOKEN_NOT_EQUAL:
+        *type = MATCH_NOT_EQUAL;
+        return true;
+    case TOKEN_MATCH:
+        *type = MATCH_REGEX;
+        return true;
+    case TOKEN_NOT_MATCH:
+        *type = MATCH_NOT_REGEX;
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool token_number(const struct dialect *dialect, struct token token, double *value)
 {
     if (dialect->number_forms && (hex_number(token.text, value) || octal_number(token.text, value)))

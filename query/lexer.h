@@ -15,6 +15,7 @@
 #define QUERY_LEXER_H
 
 #include "base/compiler.h"
+#include "base/matcher.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
@@ -95,6 +96,9 @@ bool lexer_next(struct lexer *lexer, struct token *token, struct error *err) MUS
 
 /* How a message calls this kind: `")"`, "identifier", "end of input". */
 const char *token_kind_text(enum token_kind kind);
+
+/* The matcher that =, !=, =~ or !~ stands for; false for any other kind. */
+bool token_matcher_type(enum token_kind kind, enum matcher_type *type);
 
 /*
  * The value of a TOKEN_NUMBER; false when it is malformed, or beyond the range of a double

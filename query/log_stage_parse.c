@@ -155,26 +155,6 @@ static bool compare_type_of(enum token_kind kind, enum compare_type *type)
     }
 }
 
-static bool matcher_type_of(enum token_kind kind, enum matcher_type *type)
-{
-    switch (kind) {
-    case TOKEN_EQUAL:
-        *type = MATCH_EQUAL;
-        return true;
-    case TOKEN_NOT_EQUAL:
-        *type = MATCH_NOT_EQUAL;
-        return true;
-    case TOKEN_MATCH:
-        *type = MATCH_REGEX;
-        return true;
-    case TOKEN_NOT_MATCH:
-        *type = MATCH_NOT_REGEX;
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* The literal that a label is compared with: a number, a duration or a size. */
 static bool parse_quantity(struct parser *p, struct label_condition *c, struct error *err)
 {
@@ -209,7 +189,7 @@ static bool parse_comparison(struct parser *p, struct label_condition *c, struct
         return false;
     enum token_kind operator_kind = p->token.kind;
     bool compares = compare_type_of(operator_kind, &c->compare);
-    bool matches = matcher_type_of(operator_kind, &c->matcher);
+    bool matches = token_matcher_type(operator_kind, &c->matcher);
     if (!compares && !matches) {
         parser_unexpected(p, NULL, NULL, err);
         return false;
@@ -368,7 +348,7 @@ static bool parse_labels(struct parser *p, struct log_stage *stage, struct error
         struct stage_label item = {0};
         if (!expect_name(p, &item.name, err))
             return false;
-        item.has_matcher = matcher_type_of(p->token.kind, &item.matcher);
+        item.has_matcher = token_matcher_type(p->token.kind, &item.matcher);
         if (item.has_matcher &&
             (!parser_advance(p, err) || !expect_string(p, "STRING", &item.value, err)))
             return false;

@@ -58,26 +58,6 @@ static bool add_matcher(struct parser *p, struct selector *selector, size_t *cap
     return true;
 }
 
-static bool matcher_operator_of(enum token_kind kind, enum matcher_type *type)
-{
-    switch (kind) {
-    case TOKEN_EQUAL:
-        *type = MATCH_EQUAL;
-        return true;
-    case TOKEN_NOT_EQUAL:
-        *type = MATCH_NOT_EQUAL;
-        return true;
-    case TOKEN_MATCH:
-        *type = MATCH_REGEX;
-        return true;
-    case TOKEN_NOT_MATCH:
-        *type = MATCH_NOT_REGEX;
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* name op "value", or "metric name". */
 static bool parse_matcher(struct parser *p, struct selector *selector, size_t *capacity,
                           struct error *err)
@@ -100,7 +80,7 @@ static bool parse_matcher(struct parser *p, struct selector *selector, size_t *c
         return false;
     }
     enum matcher_type type;
-    if (!matcher_operator_of(p->token.kind, &type)) {
+    if (!token_matcher_type(p->token.kind, &type)) {
         parser_unexpected(p, "label matching", "label matching operator", err);
         return false;
     }
