@@ -11,6 +11,7 @@
 #include "base/number.h"
 #include "base/template_functions.h"
 #include "base/template_text.h"
+#include "base/zone.h"
 
 #include <math.h>
 
@@ -182,28 +183,26 @@ static bool give_time(struct template_value *out, int64_t ns)
     return true;
 }
 
-static bool read_time(struct slice layout, struct slice text, struct template_value *out)
+static bool read_time(struct slice layout, struct slice zone, struct slice text,
+                      struct template_value *out)
 {
     int64_t ns;
-    return give_time(out, template_time_parse(text, layout, &ns) ? ns : INT64_MIN);
+    return give_time(out, template_time_parse(text, layout, zone, &ns) ? ns : INT64_MIN);
 }
 
 FUNCTION(f_toDate)
 {
     UNUSED;
-    return read_time(a[0].text, a[1].text, out);
+    return read_time(a[0].text, SLICE("UTC"), a[1].text, out);
 }
 
-/* Zones other than UTC are refused rather than read wrongly. */
+/* A zone that nobody knows is UTC, as in Loki. */
 FUNCTION(f_toDateInZone)
 {
     UNUSED;
-    struct slice zone = a[1].text;
-    if (zone.size > 0 && !slice_equal(zone, SLICE("UTC")) && !slice_equal(zone, SLICE("GMT")) &&
-        !slice_equal(zone, SLICE("Etc/UTC")))
-        return template_fail(run, "toDateInZone: time zone %.*s is not supported yet",
-                             SLICE_ARG(slice_sub(zone, 0, 50)));
-    return read_time(a[0].text, a[2].text, out);
+    int64_t utc;
+    struct slice zone = zone_to_utc(a[1].text, 0, &utc) ? a[1].text : SLICE("UTC");
+    return read_time(a[0].text, zone, a[2].text, out);
 }
 
 FUNCTION(f_now)

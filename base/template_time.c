@@ -1,5 +1,5 @@
 /*
- * template_time.c - times by Go's layouts, in UTC.
+ * template_time.c - times by Go's layouts; printed in UTC, read in any zone.
  *
  * A layout shows the reference time Mon Jan 2 15:04:05 MST 2006; each piece of it
  * stands for itself.
@@ -8,6 +8,7 @@
 #include "base/duration.h"
 #include "base/number.h"
 #include "base/template_tree.h"
+#include "base/zone.h"
 
 enum piece {
     P_LITERAL,
@@ -271,7 +272,7 @@ static bool read_zone(struct slice *s, bool z, int *east)
 
 struct moment {
     int year, month, day, hour, minute, second, nanosecond, east, ignored;
-    bool pm, am;
+    bool pm, am, zoned; /* zoned: `east` is told by the text */
 };
 
 static bool read_piece(struct slice *s, enum piece piece, struct slice text, struct moment *m)
@@ -333,10 +334,12 @@ static bool read_piece(struct slice *s, enum piece piece, struct slice text, str
         return true;
     case P_ZONE_Z:
     case P_ZONE_Z4:
+        m->zoned = true;
         return read_zone(s, true, &m->east);
     case P_ZONE_COLON:
     case P_ZONE4:
     case P_ZONE2:
+        m->zoned = true;
         return read_zone(s, false, &m->east);
     case P_FRACTION:
         if (m->nanosecond > 0 || (text.data[1] == '9' && (s->size == 0 || s->data[0] != '.')))
@@ -346,7 +349,7 @@ static bool read_piece(struct slice *s, enum piece piece, struct slice text, str
     return false;
 }
 
-bool template_time_parse(struct slice text, struct slice layout, int64_t *ns)
+bool template_time_parse(struct slice text, struct slice layout, struct slice zone, int64_t *ns)
 {
     struct moment m = {.month = 1, .day = 1};
     while (layout.size > 0) {
@@ -363,6 +366,8 @@ bool template_time_parse(struct slice text, struct slice layout, int64_t *ns)
         m.hour = m.hour % 12 + (m.pm ? 12 : 0);
     int64_t seconds = days_from_civil(m.year, m.month, m.day) * 86400 + m.hour * 3600 +
                       m.minute * 60 + m.second - m.east;
+    if (!m.zoned && !zone_to_utc(zone, seconds, &seconds))
+        return false;
     if (seconds > INT64_MAX / NS_PER_SECOND - 1 || seconds < INT64_MIN / NS_PER_SECOND + 1)
         return false;
     *ns = seconds * NS_PER_SECOND + m.nanosecond;

@@ -137,8 +137,8 @@ struct template_value template_text(struct slice text);
 bool template_printf(struct template_run *run, const struct template_value *arguments, size_t count,
                      struct template_value *result);
 
-/* template_time.c: Go's layouts, in UTC. */
+/* template_time.c: Go's layouts.  Texts that name no offset from UTC are times of `zone`. */
 void template_time_format(struct buffer *out, int64_t ns, struct slice layout);
-bool template_time_parse(struct slice text, struct slice layout, int64_t *ns);
+bool template_time_parse(struct slice text, struct slice layout, struct slice zone, int64_t *ns);
 
 #endif

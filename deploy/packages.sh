@@ -8,7 +8,7 @@
 packages_build=(
     gcc g++ cmake ninja-build pkg-config git ca-certificates curl
     libmicrohttpd-dev liblmdb-dev libzstd-dev libpcre2-dev libprotobuf-c-dev protobuf-c-compiler
-    libsnappy-dev libxxhash-dev libyaml-dev zlib1g-dev libcurl4-gnutls-dev
+    libsnappy-dev libxxhash-dev libyaml-dev zlib1g-dev libcurl4-gnutls-dev tzdata
     libcmocka-dev libjansson-dev libre2-dev)
 
 packages_test=(

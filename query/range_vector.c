@@ -162,9 +162,16 @@ bool range_vector(struct evaluation *ev, const struct node *node, struct query_r
     return ok;
 }
 
+/* Arithmetic with a scalar keeps the order of the vector. */
 bool query_is_ordered(const struct node *root)
 {
     root = node_unwrap(root);
+    while (root->kind == NODE_BINARY && root->type == TYPE_VECTOR) {
+        const struct node *left = root->binary.left, *right = root->binary.right;
+        if ((left->type == TYPE_SCALAR) == (right->type == TYPE_SCALAR))
+            return false;
+        root = node_unwrap(left->type == TYPE_SCALAR ? right : left);
+    }
     if (root->kind != NODE_AGGREGATION)
         return false;
     enum aggregator op = root->aggregation.op;

@@ -106,8 +106,6 @@ static void failing_actions_are_told(void **state)
     assert_fails("{{upper}}", ERR_EXECUTION, "wrong number of args for upper");
     assert_fails("{{.a \"x\"}}", ERR_EXECUTION, "not a method but has arguments");
     assert_fails("{{index .a 99}}", ERR_EXECUTION, "out of range");
-    assert_fails("{{toDateInZone \"2006\" \"Asia/Tokyo\" \"2023\"}}", ERR_EXECUTION,
-                 "not supported yet");
 }
 
 static void recursion_and_size_are_limited(void **state)
