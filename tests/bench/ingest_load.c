@@ -5,7 +5,10 @@
  *
  * The series are those of hosts with 300 series each: 60% counters, 25% gauges
  * with two decimals in a random walk, 10% constants, 5% floats of full
- * precision; 201 metric names, 9 to 11 labels.  A request carries one sample of
+ * precision; 201 metric names, 9 to 11 labels.  With `--node 1` they are named as
+ * an exporter's: per host 224 series node_* on one instance, 32 of them
+ * node_cpu_seconds_total and 4 node_filesystem_avail_bytes, and 76 of an
+ * application on another.  A request carries one sample of
  * each of `--batch` series at one scrape's time; each series always travels on
  * the same connection, so its samples arrive in order.  Label bytes are encoded
  * once: what is timed is the server.  Prints one line of JSON.
@@ -26,6 +29,9 @@
 
 enum {
     HOST_SERIES = 300,
+    NODE_SERIES = 224, /* of a host, with --node */
+    NODE_CPU = 32,
+    NODE_DISKS = 4,
     NAMES = 201,
     LABELS_SIZE_MAX = 1024,
     CONNECTIONS_MAX = 16,
@@ -45,7 +51,7 @@ struct series {
 struct load {
     const char *address;
     const char *path;
-    long port, series_count, samples, batch, connections, step_ms, jitter_ms, start_ms;
+    long port, series_count, samples, batch, connections, step_ms, jitter_ms, start_ms, node;
     struct series *series;
     long done[CONNECTIONS_MAX]; /* scrapes sent by each connection */
     pthread_mutex_t lock;       /* guards done */
@@ -140,6 +146,46 @@ static void series_make(struct series *s, long number)
     n += put_label(out + n, "mode", modes[in_host % 8]);
     if (in_host % 2 == 0)
         n += put_label(out + n, "rack", host % 4 == 0 ? "r1" : host % 4 == 1 ? "r2" : "r3");
+    n += put_label(out + n, "region", host % 2 ? "eu-central" : "us-east");
+    n += put_label(out + n, "team", host % 3 ? "platform" : "storage");
+    s->labels = xmemdup(out, n);
+    s->labels_size = (uint32_t)n;
+}
+
+/* The same host as a node exporter and an application would name its series. */
+static void series_make_node(struct series *s, long number)
+{
+    static const char *const modes[] = {"idle",    "iowait", "irq",    "nice",
+                                        "softirq", "steal",  "system", "user"};
+    static const char *const kinds[] = {"total", "bytes", "value", "ratio"};
+    long host = number / HOST_SERIES + 1, in_host = number % HOST_SERIES;
+    bool cpu = in_host < NODE_CPU, disk = !cpu && in_host < NODE_CPU + NODE_DISKS;
+    bool node = in_host < NODE_SERIES;
+    char out[LABELS_SIZE_MAX], name[96], device[32], instance[96], core[16];
+    size_t n = 0;
+    s->shape = cpu ? COUNTER : disk ? GAUGE : shape_of(in_host);
+    s->level = 100000 + number * 7919 % 1000000;
+    snprintf(core, sizeof(core), "%ld", in_host / 8);
+    snprintf(device, sizeof(device), "/dev/nvme%ldn1", in_host % NODE_DISKS);
+    snprintf(instance, sizeof(instance), "host-%04ld.example.internal:%d", host,
+             node ? 9100 : 8080);
+    snprintf(name, sizeof(name), "%s_subsystem%ld_things_%s", node ? "node" : "app",
+             in_host % (NAMES - 2), kinds[s->shape]);
+    n += put_label(out + n, "__name__",
+                   cpu    ? "node_cpu_seconds_total"
+                   : disk ? "node_filesystem_avail_bytes"
+                          : name);
+    n += put_label(out + n, "cluster", host % 2 ? "eu-1" : "us-1");
+    if (cpu)
+        n += put_label(out + n, "cpu", core);
+    if (disk)
+        n += put_label(out + n, "device", device);
+    n += put_label(out + n, "env", "production");
+    n += put_label(out + n, "instance", instance);
+    n += put_label(out + n, "job", node ? "node" : "app");
+    if (cpu)
+        n += put_label(out + n, "mode", modes[in_host % 8]);
+    n += put_label(out + n, "rack", host % 4 == 0 ? "r1" : host % 4 == 1 ? "r2" : "r3");
     n += put_label(out + n, "region", host % 2 ? "eu-central" : "us-east");
     n += put_label(out + n, "team", host % 3 ? "platform" : "storage");
     s->labels = xmemdup(out, n);
@@ -391,7 +437,8 @@ static bool option_read(struct load *load, const char *name, const char *value)
                    {"--connections", &load->connections},
                    {"--step-ms", &load->step_ms},
                    {"--jitter-ms", &load->jitter_ms},
-                   {"--start-ms", &load->start_ms}};
+                   {"--start-ms", &load->start_ms},
+                   {"--node", &load->node}};
     if (strcmp(name, "--path") == 0) {
         load->path = value;
         return true;
@@ -429,7 +476,7 @@ int main(int argc, char **argv)
     pthread_cond_init(&load.moved, NULL);
     load.series = xcalloc((size_t)load.series_count, sizeof(*load.series));
     for (long i = 0; i < load.series_count; i++)
-        series_make(&load.series[i], i);
+        (load.node ? series_make_node : series_make)(&load.series[i], i);
     struct worker *workers = xcalloc((size_t)load.connections, sizeof(*workers));
     pthread_t threads[CONNECTIONS_MAX];
     for (long i = 0; i < load.connections; i++)
