@@ -145,15 +145,8 @@ static bool has_metric_name(const struct selector *s)
 
 static struct node *parse_selector(struct parser *p, struct error *err)
 {
-    struct token next;
-    if (!parser_at(p, TOKEN_LEFT_BRACE)) {
-        /* A metric's name: only where braces or a range tell that one is meant. */
-        if (!parser_peek(p, &next, err))
-            return NULL;
-        if (next.kind != TOKEN_LEFT_BRACE && next.kind != TOKEN_LEFT_BRACKET)
-            return parser_unexpected(p, NULL, NULL, err);
+    if (!parser_at(p, TOKEN_LEFT_BRACE))
         return parser_metric_selector(p, err);
-    }
     struct node *node = parser_node(p, NODE_SELECTOR, TYPE_LINES, p->token.start, err);
     if (node == NULL || !parser_matchers(p, &node->selector, false, err))
         return NULL;
@@ -298,9 +291,18 @@ static bool check_node(const struct parser *p, struct node *node, struct error *
     }
 }
 
+/* Loki refuses a word alone; as part of an expression, or with braces, it is a metric's name. */
+static bool is_word(const struct node *node)
+{
+    return node->kind == NODE_SELECTOR && node->selector.leaf == LEAF_METRIC &&
+           node->end - node->start == node->selector.name.size;
+}
+
 static bool check_tree(struct parser *p, struct node *root, struct error *err)
 {
     const struct node *top = node_unwrap(root);
+    if (is_word(top))
+        return error_set_at(err, ERR_INVALID, top->start, "unexpected IDENTIFIER");
     if (root->type == TYPE_LINES && top->selector.pipeline->unwrap)
         return error_set_at(err, ERR_INVALID, root->start, "unexpected unwrap");
     if (root->type == TYPE_MATRIX)

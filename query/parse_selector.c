@@ -58,13 +58,28 @@ static bool add_matcher(struct parser *p, struct selector *selector, size_t *cap
     return true;
 }
 
+/* A text as a label's name needs a language that has such; a metric's name is one in both. */
+static bool at_quoted_name(const struct parser *p, bool *quoted, struct error *err)
+{
+    struct token next;
+    *quoted = parser_at(p, TOKEN_STRING);
+    if (!*quoted || p->dialect->quoted_names)
+        return true;
+    if (!parser_peek(p, &next, err))
+        return false;
+    *quoted = next.kind == TOKEN_COMMA || next.kind == TOKEN_RIGHT_BRACE;
+    return true;
+}
+
 /* name op "value", or "metric name". */
 static bool parse_matcher(struct parser *p, struct selector *selector, size_t *capacity,
                           struct error *err)
 {
     struct slice name = p->token.text, value;
     uint32_t at = p->token.start;
-    bool quoted = parser_at(p, TOKEN_STRING) && p->dialect->quoted_names;
+    bool quoted;
+    if (!at_quoted_name(p, &quoted, err))
+        return false;
     if (quoted) {
         if (!parser_string(p, &name, err))
             return false;
