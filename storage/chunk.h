@@ -40,6 +40,7 @@ enum {
     CHUNK_SAMPLES_MAX = 65536,         /* samples in a chunk */
     CHUNK_ENTRIES_MAX = 65536,         /* log entries in a chunk */
     CHUNK_TEXT_AIM = 256 * 1024,       /* cut a log chunk when its lines reach this */
+    CHUNK_TEXT_SMALL = 16 * 1024,      /* below it a chunk's text is not compressed alone */
     CHUNK_TEXT_MAX = 16 * 1024 * 1024, /* lines of one chunk; one long line must fit */
     CHUNK_METADATA_MAX = 16 * 1024 * 1024,
     CHUNK_VECTOR = 128
@@ -92,6 +93,10 @@ enum chunk_column {
     CHUNK_SEQUENCES = 16
 };
 
+/* How hard text is compressed.  Small chunks stay plain and are compressed with their neighbours.
+ */
+enum chunk_level { CHUNK_LEVEL_HOT = 0, CHUNK_LEVEL_CLOSED, CHUNK_LEVEL_PLAIN };
+
 /*
  * Entries in the order (time, ingest sequence), as columns.  For encoding
  * `lengths` is not needed (it comes from the lines).
@@ -103,6 +108,7 @@ struct chunk_entries {
     const struct labels *metadata; /* NULL: no entry has any */
     const uint64_t *sequences;     /* NULL: not kept; any number that grows with ingest order */
     size_t count;
+    enum chunk_level level; /* for encoding: of text and metadata */
 };
 
 /*

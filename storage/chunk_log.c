@@ -27,7 +27,6 @@ enum {
     COLUMNS_MAX = 5,
     ENCODING_PLAIN = 0,
     ENCODING_ZSTD = 1,
-    TEXT_LEVEL = 1,
     COMPRESS_SIZE_MIN = 64 /* shorter columns stay plain */
 };
 
@@ -46,14 +45,15 @@ struct columns {
 /* ---- encoding ----------------------------------------------------------- */
 
 /* Add `plain` to the table and its bytes, compressed where that pays, to `body`. */
-static bool column_add(struct columns *columns, uint8_t id, bool compress, struct slice plain,
-                       struct buffer *body, struct error *err)
+static bool column_add(struct columns *columns, uint8_t id, enum chunk_level level,
+                       struct slice plain, struct buffer *body, struct error *err)
 {
     struct column *c = &columns->items[columns->count++];
     *c = (struct column){.id = id, .plain_size = plain.size};
     size_t start = body->size;
-    if (compress && plain.size >= COMPRESS_SIZE_MIN) {
-        if (!compress_block(plain, TEXT_LEVEL, body, err))
+    if (level != CHUNK_LEVEL_PLAIN && plain.size >= COMPRESS_SIZE_MIN) {
+        if (!compress_block(plain, level == CHUNK_LEVEL_CLOSED ? COMPRESS_CLOSED : COMPRESS_HOT,
+                            body, err))
             return false;
         c->encoding = ENCODING_ZSTD;
     }
@@ -137,7 +137,7 @@ static bool numbers_add(struct columns *columns, uint8_t id, const int64_t *numb
     buffer_init(&plain, 4 * CHUNK_ENTRIES_MAX * sizeof(int64_t));
     integers_encode(numbers, count, false, &plain);
     return buffer_check(&plain, "a log chunk's numbers", err) &&
-           column_add(columns, id, false, buffer_slice(&plain), body, err);
+           column_add(columns, id, CHUNK_LEVEL_PLAIN, buffer_slice(&plain), body, err);
 }
 
 static bool text_gather(const struct chunk_entries *e, struct buffer *text, struct error *err)
@@ -163,14 +163,14 @@ static bool columns_encode(const struct chunk_entries *e, unsigned unit, struct 
         numbers[i] = (int64_t)e->lines[i].size;
     if (!text_gather(e, &text, err) ||
         !numbers_add(columns, COLUMN_LENGTHS, numbers, e->count, body, err) ||
-        !column_add(columns, COLUMN_TEXT, true, buffer_slice(&text), body, err))
+        !column_add(columns, COLUMN_TEXT, e->level, buffer_slice(&text), body, err))
         return false;
 
     if (!metadata_is_empty(e)) {
         AUTO(buffer_done) struct buffer metadata;
         buffer_init(&metadata, CHUNK_METADATA_MAX);
         if (!metadata_encode(e, &metadata, err) ||
-            !column_add(columns, COLUMN_METADATA, true, buffer_slice(&metadata), body, err))
+            !column_add(columns, COLUMN_METADATA, e->level, buffer_slice(&metadata), body, err))
             return false;
     }
     if (e->sequences == NULL)

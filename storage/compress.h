@@ -16,6 +16,11 @@
 struct buffer;
 struct error;
 
+enum {
+    COMPRESS_HOT = 1,
+    COMPRESS_CLOSED = 9
+}; /* levels: while data comes in, and for a day's rest */
+
 /* Append `in` compressed at `level` to `out`; ERR_LIMIT when `out` is at its limit. */
 bool compress_block(struct slice in, int level, struct buffer *out, struct error *err) MUST_CHECK;
 

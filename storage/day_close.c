@@ -141,7 +141,9 @@ static bool entries_flush(struct closing *c, size_t position, struct error *err)
     struct chunk_entries entries = {.times_ns = c->times.items,
                                     .lines = c->lines.items,
                                     .metadata = c->metadata.items,
-                                    .count = c->times.count};
+                                    .count = c->times.count,
+                                    .level = c->text < CHUNK_TEXT_SMALL ? CHUNK_LEVEL_PLAIN
+                                                                        : CHUNK_LEVEL_CLOSED};
     buffer_clear(&c->bytes);
     bool ok = chunk_encode_entries(&entries, c->lsn_max, 0, &c->bytes, err) &&
               rewrite_chunk(c->rewrite, position, buffer_slice(&c->bytes), err);
@@ -216,7 +218,8 @@ static bool close_series(struct closing *c, size_t position, const struct chunk_
         is_late |= (refs[i].flags & CHUNK_OUT_OF_ORDER) != 0;
     if (count == 0)
         return true;
-    if ((count == 1 && !is_late) || !can_merge(c, refs, count))
+    bool is_alone = count == 1 && !is_late && refs[0].kind != CHUNK_ENTRIES;
+    if (is_alone || !can_merge(c, refs, count))
         return copy_chunks(c, position, refs, count, err);
     struct part *part = &c->cursor.parts.items[0];
     part->refs.count = 0;

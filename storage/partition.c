@@ -294,6 +294,8 @@ static bool state_load(struct partition *p, struct error *err)
     return ok && (rc == 0 || rc == MDB_NOTFOUND || lmdb_failed(p->env, rc, "reading groups", err));
 }
 
+static uint64_t serials; /* counts openings of this process */
+
 static struct partition *day_open(struct partitions *set, const struct partition_id *id,
                                   uint32_t generation, bool create, struct error *err)
 {
@@ -307,6 +309,7 @@ static struct partition *day_open(struct partitions *set, const struct partition
     p->day = id->day;
     p->generation = generation;
     p->named = !create;
+    p->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
     pthread_mutex_init(&p->index_lock, NULL);
     pthread_rwlock_init(&p->state_lock, NULL);
     p->env = lmdb_env_open(path, partition_databases, PARTITION_DATABASES, set->map_size_min,

@@ -116,8 +116,9 @@ struct chunk_ref {
     uint32_t count;
     int64_t first_ns, last_ns;
     uint64_t lsn_max;
-    uint64_t group; /* time bucket and number of its group */
-    uint32_t offset, size;
+    uint64_t group;        /* time bucket and number of its group */
+    uint32_t offset, size; /* where in the group: of the chunk or of its frame; of the chunk */
+    uint32_t frame_stored, frame_plain, frame_at; /* of its compressed frame; zeros: none */
     uint32_t checksum;
     uint32_t column;     /* shared time column, 0: none */
     uint32_t times_size; /* of a time column inside the chunk */

@@ -4,10 +4,7 @@
  */
 #include "base/buffer.h"
 #include "base/bytes.h"
-#include "storage/chunk_internal.h"
 #include "storage/partition_internal.h"
-
-enum { GROUP_MAGIC = 0x31475445, ROW_SIZE_MAX = 96, ROW_RICH = 128 }; /* "ETG1" */
 
 struct slice key_u32(char key[4], uint32_t a)
 {
@@ -46,7 +43,8 @@ bool state_get(struct slice in, struct partition_state *s)
 {
     if (in.size != STATE_SIZE || bytes_get32(in.data + 36) != checksum32(in.data, 36))
         return false;
-    if (bytes_get32(in.data) != PARTITION_FORMAT)
+    uint32_t format = bytes_get32(in.data);
+    if (format == 0 || format > PARTITION_FORMAT)
         return false;
     s->series = bytes_get32(in.data + 4);
     s->symbols = bytes_get32(in.data + 8);
@@ -187,119 +185,4 @@ bool postings_get(uint32_t first, struct slice in, struct series_numbers *number
         }
     }
     return true;
-}
-
-/* ---- groups ------------------------------------------------------------------ */
-
-/* Differences to the row before keep a row at about 14 bytes. */
-static void row_put(const struct chunk_ref *ref, struct directory_row *before, struct buffer *out)
-{
-    const struct chunk_ref *old = &before->ref;
-    int64_t unit = chunk_unit_ns(ref->unit);
-    int64_t first = chunk_time_in_units(ref->first_ns, ref->unit);
-    int64_t span = (int64_t)(((uint64_t)ref->last_ns - (uint64_t)ref->first_ns) / (uint64_t)unit);
-    int64_t first_before = ref->unit == old->unit ? before->first_units : 0;
-    buffer_put_varint(out, ref->series - old->series);
-    buffer_put8(out, (uint8_t)((ref->kind == CHUNK_ENTRIES) | ref->flags << 1 | ref->unit << 4 |
-                               (ref->kind == CHUNK_RICH ? ROW_RICH : 0)));
-    buffer_put_zigzag(out, (int64_t)ref->count - (int64_t)old->count);
-    buffer_put_zigzag(out, (int64_t)((uint64_t)first - (uint64_t)first_before));
-    buffer_put_zigzag(out, (int64_t)((uint64_t)span - (uint64_t)before->span_units));
-    buffer_put_zigzag(out, (int64_t)(ref->lsn_max - old->lsn_max));
-    buffer_put_varint(out, ref->size);
-    buffer_put_varint(out, ref->times_size);
-    buffer_put_varint(out, ref->column);
-    buffer_put32(out, ref->checksum);
-    *before = (struct directory_row){first, span, *ref};
-}
-
-static bool row_get(struct reader *r, struct directory_row *row)
-{
-    struct chunk_ref *ref = &row->ref;
-    unsigned unit_before = ref->unit;
-    uint64_t series = ref->series + read_varint(r);
-    uint8_t flags = read8(r);
-    int64_t count = (int64_t)ref->count + read_zigzag(r);
-    ref->unit = flags >> 4 & 7;
-    uint64_t first = (uint64_t)read_zigzag(r);
-    if (ref->unit == unit_before)
-        first += (uint64_t)row->first_units;
-    uint64_t span = (uint64_t)row->span_units + (uint64_t)read_zigzag(r);
-    ref->lsn_max += (uint64_t)read_zigzag(r);
-    uint64_t size = read_varint(r), times_size = read_varint(r), column = read_varint(r);
-    ref->checksum = read32(r);
-    if (r->failed || series > UINT32_MAX || count <= 0 || count > UINT32_MAX || size > UINT32_MAX ||
-        times_size > size || column > UINT32_MAX || ref->unit >= CHUNK_UNITS)
-        return false;
-    ref->series = (uint32_t)series;
-    ref->kind = flags & ROW_RICH ? CHUNK_RICH : flags & 1 ? CHUNK_ENTRIES : CHUNK_SAMPLES;
-    ref->flags = flags >> 1 & 7;
-    ref->count = (uint32_t)count;
-    uint64_t unit = (uint64_t)chunk_unit_ns(ref->unit);
-    ref->first_ns = (int64_t)(first * unit);
-    ref->last_ns = (int64_t)((first + span) * unit);
-    ref->size = (uint32_t)size;
-    ref->times_size = (uint32_t)times_size;
-    ref->column = (uint32_t)column;
-    row->first_units = (int64_t)first;
-    row->span_units = (int64_t)span;
-    return true;
-}
-
-void group_put(const struct chunk_ref *refs, size_t count, const struct slice *bodies,
-               struct buffer *out)
-{
-    size_t start = out->size;
-    struct directory_row before = {0};
-    buffer_put32(out, GROUP_MAGIC);
-    buffer_put32(out, 0);
-    buffer_put32(out, 0);
-    buffer_put32(out, (uint32_t)count);
-    for (size_t i = 0; i < count; i++)
-        row_put(&refs[i], &before, out);
-    if (out->failed)
-        return;
-    char *group = out->data + start;
-    size_t head = out->size - start;
-    bytes_put32(group + 8, (uint32_t)(head - GROUP_HEAD_SIZE));
-    bytes_put32(group + 4, checksum32(group + 8, head - 8));
-    for (size_t i = 0; i < count; i++)
-        buffer_append_slice(out, bodies[i]);
-}
-
-bool group_open(struct slice group, uint64_t key, struct group_reader *g)
-{
-    if (group.size < GROUP_HEAD_SIZE || bytes_get32(group.data) != GROUP_MAGIC)
-        return false;
-    uint32_t directory = bytes_get32(group.data + 8);
-    if (directory > group.size - GROUP_HEAD_SIZE ||
-        bytes_get32(group.data + 4) != checksum32(group.data + 8, directory + 8))
-        return false;
-    *g = (struct group_reader){.group = group, .key = key};
-    g->at = (const uint8_t *)group.data + GROUP_HEAD_SIZE;
-    g->end = g->at + directory;
-    g->left = bytes_get32(group.data + 12);
-    g->offset = GROUP_HEAD_SIZE + directory;
-    return true;
-}
-
-bool group_next(struct group_reader *g, struct chunk_ref *ref)
-{
-    if (g->left == 0)
-        return false;
-    struct reader r = {g->at, g->end, false};
-    if (!row_get(&r, &g->row) || g->row.ref.size > g->group.size - g->offset)
-        return false;
-    g->at = r.at;
-    g->left--;
-    g->row.ref.group = g->key;
-    g->row.ref.offset = g->offset;
-    g->offset += g->row.ref.size;
-    *ref = g->row.ref;
-    return true;
-}
-
-bool group_is_sound(const struct group_reader *g)
-{
-    return g->left == 0 && g->at == g->end && g->offset == g->group.size;
 }

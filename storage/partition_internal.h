@@ -9,6 +9,7 @@
 #include "base/table.h"
 #include "storage/lmdb_env.h"
 #include "storage/partition.h"
+#include "storage/partition_group.h"
 
 enum {
     DB_META,     /* "state": struct partition_state */
@@ -26,7 +27,7 @@ enum {
 extern const char *const partition_databases[PARTITION_DATABASES];
 
 enum {
-    PARTITION_FORMAT = 1,
+    PARTITION_FORMAT = 2,               /* 2: groups with compressed frames; 1 is read as well */
     GROUP_SIZE_METRIC = 16 * 4096 - 16, /* a group fills overflow pages to their end */
     GROUP_SIZE_LOG = 64 * 4096 - 16,
     GROUP_HEAD_SIZE = 16,
@@ -88,6 +89,7 @@ struct partition {
     int32_t day;
     uint32_t generation;
     struct lmdb_env *env;
+    uint64_t serial; /* of this opening, never 0 in a list: names what is kept of it in memory */
     struct partition_closed closed; /* fixed once the day is open */
     bool hidden;                    /* a generation in the making: in no list, without a row */
     bool late;                      /* of the sealer: its row says that data came after the close */
@@ -169,29 +171,6 @@ bool series_get(struct slice in, struct hash128 *fingerprint, struct label_pair 
 /* A piece of postings: checksum, differences, runs; `numbers` ascend, the first is in the key. */
 size_t postings_put(const uint32_t *numbers, size_t count, struct buffer *out);
 bool postings_get(uint32_t first, struct slice in, struct series_numbers *numbers);
-
-/*
- * A group: head (magic, checksum of head and directory, directory size, number of
- * chunks), a directory row per chunk, then the chunks' bytes.
- */
-struct directory_row {
-    int64_t first_units, span_units;
-    struct chunk_ref ref;
-};
-void group_put(const struct chunk_ref *refs, size_t count, const struct slice *bodies,
-               struct buffer *out);
-/* A reader of rows in order. */
-struct group_reader {
-    struct slice group;
-    const uint8_t *at, *end;
-    uint32_t left;
-    uint32_t offset;
-    uint64_t key;
-    struct directory_row row;
-};
-bool group_open(struct slice group, uint64_t key, struct group_reader *g);
-bool group_next(struct group_reader *g, struct chunk_ref *ref); /* false: at the end or malformed */
-bool group_is_sound(const struct group_reader *g);              /* after the last group_next */
 
 /* ---- the index in memory (partition_index.c); the caller holds index_lock -- */
 

@@ -214,7 +214,9 @@ static int ref_order(const void *a, const void *b)
     uint32_t x_group = (uint32_t)x->group, y_group = (uint32_t)y->group;
     if (x_group != y_group)
         return x_group < y_group ? -1 : 1;
-    return x->offset < y->offset ? -1 : x->offset > y->offset;
+    if (x->offset != y->offset)
+        return x->offset < y->offset ? -1 : 1;
+    return x->frame_at < y->frame_at ? -1 : x->frame_at > y->frame_at;
 }
 
 struct wanted {
@@ -312,10 +314,9 @@ static bool chunk_read(struct reading *r, const struct chunk_ref *ref, struct bu
                      key_u64(bytes, (uint32_t)(ref->group >> 32), (uint32_t)ref->group), &group,
                      err))
         return false;
-    if (group.data == NULL || ref->size > group.size || ref->offset > group.size - ref->size ||
-        ref->times_size > ref->size)
-        return error_set(err, ERR_CORRUPT, "the chunk lies outside its group");
-    struct slice body = slice_of(group.data + ref->offset, ref->size);
+    struct slice body;
+    if (!group_body(group, r->p->serial, ref, &body, err))
+        return false;
     struct chunk_parts parts = {
         .header = {(enum chunk_kind)ref->kind, ref->flags, ref->count, ref->first_ns, ref->last_ns,
                    ref->lsn_max, ref->checksum},

@@ -19,6 +19,7 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "storage/compress.h"
 #include "storage/partition_internal.h"
 
 enum {
@@ -61,6 +62,8 @@ struct seal {
     ARRAY(struct time_column) columns;
     struct table column_table;
     /* Made by seal_commit. */
+    struct frame_packer packer;
+    struct buffer frame_plain, frame_bytes;
     struct buffer group_bytes;
     ARRAY(struct group_summary) groups;
     ARRAY(size_t) group_ends;
@@ -92,6 +95,13 @@ struct seal *seal_begin_into(struct partition *p, struct error *err)
     buffer_init(&s->bytes, PENDING_MAX);
     buffer_init(&s->series_bytes, PENDING_MAX);
     buffer_init(&s->group_bytes, (size_t)2 * PENDING_MAX);
+    buffer_init(&s->frame_plain, FRAME_SIZE_MAX);
+    buffer_init(&s->frame_bytes, (size_t)2 * PENDING_MAX);
+    s->packer.plain = &s->frame_plain;
+    s->packer.level = p->kind == STORE_LOG && p->hidden ? COMPRESS_CLOSED : COMPRESS_HOT;
+    s->packer.packed = &s->frame_bytes;
+    /* Of metrics only what nobody changes any more: fresh chunks are read most. */
+    s->packer.frame_max = p->kind == STORE_LOG ? FRAME_SIZE_LOG : p->hidden ? FRAME_SIZE_METRIC : 0;
     return s;
 }
 
@@ -117,6 +127,9 @@ void seal_end(struct seal *s)
     buffer_done(&s->bytes);
     buffer_done(&s->series_bytes);
     buffer_done(&s->group_bytes);
+    buffer_done(&s->frame_plain);
+    buffer_done(&s->frame_bytes);
+    array_done(&s->packer.frames);
     array_done(&s->chunks);
     array_done(&s->series_ends);
     array_done(&s->pairs);
@@ -276,9 +289,19 @@ static void columns_settle(struct seal *s)
     }
 }
 
-static void group_close(struct seal *s, const struct chunk_ref *refs, const struct slice *bodies,
-                        size_t count, uint32_t bucket)
+/* What is sorted and cut into frames, to be packed. */
+struct packing {
+    struct chunk_ref *refs;
+    struct slice *bodies;
+    const struct group_frame *frames; /* of this bucket */
+};
+
+/* A group of `count` chunks in `frame_count` frames, from the given ones on. */
+static void group_close(struct seal *s, const struct packing *packing, size_t first, size_t count,
+                        size_t first_frame, size_t frame_count)
 {
+    const struct chunk_ref *refs = packing->refs + first;
+    uint32_t bucket = (uint32_t)refs->group;
     struct group_summary g = {.key = (uint64_t)bucket << 32 | s->state.groups++,
                               .series_min = UINT32_MAX,
                               .first_ns = INT64_MAX,
@@ -293,7 +316,8 @@ static void group_close(struct seal *s, const struct chunk_ref *refs, const stru
         g.last_ns = r->last_ns > g.last_ns ? r->last_ns : g.last_ns;
         g.lsn_max = r->lsn_max > g.lsn_max ? r->lsn_max : g.lsn_max;
     }
-    group_put(refs, count, bodies, &s->group_bytes);
+    group_put(refs, count, packing->bodies + first, packing->frames + first_frame, frame_count,
+              &s->frame_bytes, &s->group_bytes);
     g.size = (uint32_t)(s->group_bytes.size - start);
     s->state.chunks += count;
     if (g.lsn_max > s->state.lsn_max)
@@ -302,37 +326,57 @@ static void group_close(struct seal *s, const struct chunk_ref *refs, const stru
     array_push(&s->group_ends, s->group_bytes.size);
 }
 
-/* Sort the chunks and pack them greedily into groups of one bucket each. */
-static bool groups_pack(struct seal *s, struct error *err)
+/* Pack one bucket's chunks, [first, end), greedily into groups: whole frames. */
+static bool bucket_pack(struct seal *s, struct packing *packing, size_t first, size_t end,
+                        struct error *err)
 {
     enum { ROW_ESTIMATE = 18 };
     size_t aim = s->p->kind == STORE_LOG ? GROUP_SIZE_LOG : GROUP_SIZE_METRIC;
+    size_t size = GROUP_HEAD_SIZE, chunk = first, first_frame = 0;
+    s->packer.frames.count = 0;
+    if (!frames_make(&s->packer, packing->bodies + first, end - first, err))
+        return false;
+    packing->frames = s->packer.frames.items;
+    for (size_t i = 0; i < s->packer.frames.count; i++) {
+        const struct group_frame *frame = &packing->frames[i];
+        size_t added = frame_size(frame) + (size_t)frame->chunks * ROW_ESTIMATE;
+        if (i > first_frame && size + added > aim) {
+            group_close(s, packing, first, chunk - first, first_frame, i - first_frame);
+            first = chunk;
+            first_frame = i;
+            size = GROUP_HEAD_SIZE;
+        }
+        chunk += frame->chunks;
+        size += added;
+    }
+    group_close(s, packing, first, chunk - first, first_frame,
+                s->packer.frames.count - first_frame);
+    return true;
+}
+
+/* Sort the chunks and pack them into groups of one bucket each. */
+static bool groups_pack(struct seal *s, struct error *err)
+{
     for (size_t i = 0; i < s->chunks.count; i++)
         s->chunks.items[i].ref.group = bucket_of(s, s->chunks.items[i].ref.first_ns);
     if (s->chunks.count > 1)
         qsort(s->chunks.items, s->chunks.count, sizeof(*s->chunks.items), pending_order);
     AUTO(memory_drop) struct chunk_ref *refs = xcalloc(s->chunks.count + 1, sizeof(*refs));
     AUTO(memory_drop) struct slice *bodies = xcalloc(s->chunks.count + 1, sizeof(*bodies));
-    size_t first = 0, size = GROUP_HEAD_SIZE;
     for (size_t i = 0; i < s->chunks.count; i++) {
         const struct pending_chunk *c = &s->chunks.items[i];
-        uint32_t bucket = (uint32_t)c->ref.group;
         size_t skipped = c->times_size - c->ref.times_size;
-        size_t added = c->ref.size + ROW_ESTIMATE;
-        if (i > first &&
-            (size + added > aim || (uint32_t)s->chunks.items[first].ref.group != bucket)) {
-            group_close(s, refs + first, bodies + first, i - first,
-                        (uint32_t)s->chunks.items[first].ref.group);
-            first = i;
-            size = GROUP_HEAD_SIZE;
-        }
         refs[i] = c->ref;
         bodies[i] = slice_of(s->bytes.data + c->times_at + skipped, c->ref.size);
-        size += added;
     }
-    if (s->chunks.count > first)
-        group_close(s, refs + first, bodies + first, s->chunks.count - first,
-                    (uint32_t)s->chunks.items[first].ref.group);
+    struct packing packing = {refs, bodies, NULL};
+    buffer_clear(&s->frame_bytes);
+    for (size_t first = 0, end; first < s->chunks.count; first = end) {
+        for (end = first; end < s->chunks.count && refs[end].group == refs[first].group;)
+            end++;
+        if (!bucket_pack(s, &packing, first, end, err))
+            return false;
+    }
     return buffer_check(&s->group_bytes, "groups of a seal", err);
 }
 

@@ -291,8 +291,8 @@ static size_t read_pairs(struct seal_encoder *e, struct slice bytes)
     return count;
 }
 
-/* Fill the columns with entries from `at` on that fit one chunk; how many. */
-static size_t fill_columns(struct seal_encoder *e, size_t at)
+/* Fill the columns with entries from `at` on that fit one chunk; how many, and of what size. */
+static size_t fill_columns(struct seal_encoder *e, size_t at, size_t *bytes)
 {
     size_t text = 0;
     size_t count = 0;
@@ -309,6 +309,7 @@ static size_t fill_columns(struct seal_encoder *e, size_t at)
         array_push(&e->pair_counts, read_pairs(e, entry->metadata));
         count++;
     }
+    *bytes = text;
     const struct label *pair = e->pairs.items; /* does not move any more */
     for (size_t i = 0; i < count; i++) {
         struct labels labels = {pair, e->pair_counts.items[i]};
@@ -323,11 +324,13 @@ static bool encode_entries(struct seal_encoder *e, struct seal *seal, uint32_t s
 {
     gather_entries(e, chunk, day);
     for (size_t at = 0; at < e->entries.count;) {
-        size_t count = fill_columns(e, at);
+        size_t text, count = fill_columns(e, at, &text);
         struct chunk_entries columns = {.times_ns = e->times.items,
                                         .lines = e->lines.items,
                                         .metadata = e->pairs.count > 0 ? e->metadata.items : NULL,
-                                        .count = count};
+                                        .count = count,
+                                        .level = text < CHUNK_TEXT_SMALL ? CHUNK_LEVEL_PLAIN
+                                                                         : CHUNK_LEVEL_HOT};
         buffer_clear(&e->bytes);
         if (!chunk_encode_entries(&columns, chunk->last_lsn, flags_of(chunk), &e->bytes, err) ||
             !seal_chunk(seal, series, buffer_slice(&e->bytes), err))

@@ -46,8 +46,13 @@ static struct chunk_entries entries_make(struct arena *arena, size_t count, bool
         items[1] = (struct label){SLICE("user"), below(2) ? SLICE("root") : SLICE("nobody")};
         sets[i] = (struct labels){items, pairs};
     }
-    return (struct chunk_entries){
-        times, NULL, lines, metadata ? sets : NULL, sequences ? numbers : NULL, count};
+    return (struct chunk_entries){times,
+                                  NULL,
+                                  lines,
+                                  metadata ? sets : NULL,
+                                  sequences ? numbers : NULL,
+                                  count,
+                                  (enum chunk_level)below(3)};
 }
 
 static void every_column_comes_back(void **state)
@@ -149,7 +154,7 @@ static void lines_over_the_limit_are_refused(void **state)
     char *text = xcalloc(1, CHUNK_TEXT_MAX + 1);
     int64_t time = 5;
     struct slice line = slice_of(text, CHUNK_TEXT_MAX + 1);
-    struct chunk_entries in = {&time, NULL, &line, NULL, NULL, 1};
+    struct chunk_entries in = {&time, NULL, &line, NULL, NULL, 1, CHUNK_LEVEL_HOT};
     assert_false(chunk_encode_entries(&in, 9, 0, &out, &err));
     assert_int_equal(err.code, ERR_LIMIT);
     line.size = CHUNK_TEXT_MAX;
