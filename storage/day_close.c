@@ -218,7 +218,8 @@ static bool close_series(struct closing *c, size_t position, const struct chunk_
         is_late |= (refs[i].flags & CHUNK_OUT_OF_ORDER) != 0;
     if (count == 0)
         return true;
-    bool is_alone = count == 1 && !is_late && refs[0].kind != CHUNK_ENTRIES;
+    bool is_alone = count == 1 && !is_late &&
+                    (refs[0].kind != CHUNK_ENTRIES || partition_is_of_close(c->source, &refs[0]));
     if (is_alone || !can_merge(c, refs, count))
         return copy_chunks(c, position, refs, count, err);
     struct part *part = &c->cursor.parts.items[0];

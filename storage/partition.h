@@ -207,6 +207,9 @@ bool rewrite_chunk(struct rewrite *rewrite, size_t position, struct slice chunk,
  */
 bool rewrite_commit(struct rewrite *rewrite, uint64_t lsn, struct error *err) MUST_CHECK;
 
+/* Was the chunk written by the close of its day? */
+bool partition_is_of_close(const struct partition *partition, const struct chunk_ref *ref);
+
 /* Of a closed day: chunk bytes that came after the close, of all; and when the file changed last.
  */
 struct partition_lateness {

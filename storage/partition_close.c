@@ -254,6 +254,11 @@ bool rewrite_commit(struct rewrite *w, uint64_t lsn, struct error *err)
     return partition_replace(w->old, w->next, err);
 }
 
+bool partition_is_of_close(const struct partition *p, const struct chunk_ref *ref)
+{
+    return (uint32_t)ref->group < p->closed.groups;
+}
+
 /* ---- late data ------------------------------------------------------------------- */
 
 bool partition_lateness_read(struct partitions *set, const struct partition_id *id,
