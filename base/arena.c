@@ -8,6 +8,7 @@
  */
 #include "base/arena.h"
 
+#include "base/budget.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -52,6 +53,7 @@ struct arena {
     size_t used_most;
     size_t limit;
     size_t next_block;
+    struct budget *budget; /* NULL: none */
     bool exhausted;
 };
 
@@ -63,8 +65,17 @@ struct arena *arena_new(size_t limit)
     return arena;
 }
 
-static void block_free(struct block *block)
+struct arena *arena_new_shared(size_t limit, struct budget *budget)
 {
+    struct arena *arena = arena_new(limit);
+    arena->budget = budget;
+    return arena;
+}
+
+static void block_free(const struct arena *arena, struct block *block)
+{
+    if (arena->budget)
+        budget_give(arena->budget, sizeof(*block) + block->size);
     UNPOISON(block->data, block->size);
     free(block);
 }
@@ -76,7 +87,7 @@ void arena_free(struct arena *arena)
     while (arena->last) {
         struct block *block = arena->last;
         arena->last = block->before;
-        block_free(block);
+        block_free(arena, block);
     }
     bool large = arena->used_most >= TRIM_AT;
     free(arena);
@@ -92,9 +103,14 @@ void arena_drop(struct arena **arena)
 static bool block_add(struct arena *arena, size_t size)
 {
     size_t block_size = size > arena->next_block ? size : arena->next_block;
-    struct block *block = malloc(sizeof(*block) + block_size);
-    if (block == NULL)
+    if (arena->budget && !budget_take(arena->budget, sizeof(struct block) + block_size))
         return false;
+    struct block *block = malloc(sizeof(*block) + block_size);
+    if (block == NULL) {
+        if (arena->budget)
+            budget_give(arena->budget, sizeof(struct block) + block_size);
+        return false;
+    }
     block->before = arena->last;
     block->size = block_size;
     block->used = 0;
@@ -229,7 +245,7 @@ void arena_rewind(struct arena *arena, struct arena_mark mark)
         struct block *block = arena->last;
         assert(block != NULL);
         arena->last = block->before;
-        block_free(block);
+        block_free(arena, block);
     }
     if (arena->last) {
         POISON(arena->last->data + mark.offset, arena->last->size - mark.offset);
@@ -244,7 +260,7 @@ void arena_reset(struct arena *arena)
     while (arena->last && arena->last->before) {
         struct block *block = arena->last;
         arena->last = block->before;
-        block_free(block);
+        block_free(arena, block);
     }
     if (arena->last) {
         POISON(arena->last->data, arena->last->size);

@@ -21,6 +21,12 @@ struct arena; /* opaque: fields in arena.c */
 
 /* `limit` bounds the bytes handed out; the caller owns the arena. */
 struct arena *arena_new(size_t limit);
+/*
+ * The same for one of several arenas, perhaps on several threads, that share `budget`:
+ * each block is taken from it.  The budget must outlive the arena; NULL: none.
+ */
+struct budget;
+struct arena *arena_new_shared(size_t limit, struct budget *budget);
 void arena_free(struct arena *arena); /* NULL is fine */
 void arena_drop(struct arena **arena);
 

@@ -10,6 +10,34 @@
 static void add(struct annotations *annotations, enum annotation_level level, uint32_t at,
                 bool counted, const char *format, va_list arguments) PRINTF_LIKE(5, 0);
 
+/* `occurrences` is 0 for one that is not counted. */
+static void add_message(struct annotations *annotations, enum annotation_level level,
+                        struct slice message, uint32_t occurrences)
+{
+    for (size_t i = 0; i < annotations->count[level]; i++) {
+        if (slice_equal(annotations->items[level][i], message)) {
+            annotations->occurrences[level][i] += occurrences;
+            return;
+        }
+    }
+    if (annotations->count[level] == ANNOTATIONS_MAX)
+        return;
+    struct slice copy = arena_copy(annotations->arena, message);
+    if (copy.data) {
+        annotations->occurrences[level][annotations->count[level]] = occurrences;
+        annotations->items[level][annotations->count[level]++] = copy;
+    }
+}
+
+void annotations_merge(struct annotations *to, const struct annotations *from)
+{
+    for (int level = 0; level < ANNOTATION_LEVELS; level++) {
+        for (size_t i = 0; i < from->count[level]; i++)
+            add_message(to, (enum annotation_level)level, from->items[level][i],
+                        from->occurrences[level][i]);
+    }
+}
+
 static void add(struct annotations *annotations, enum annotation_level level, uint32_t at,
                 bool counted, const char *format, va_list arguments)
 {
@@ -21,20 +49,7 @@ static void add(struct annotations *annotations, enum annotation_level level, ui
     char whole[1200];
     int size = snprintf(whole, sizeof(whole), "PromQL %s: %s (%d:%d)",
                         level == ANNOTATION_WARNING ? "warning" : "info", text, line, column);
-    struct slice message = slice_of(whole, (size_t)size);
-    for (size_t i = 0; i < annotations->count[level]; i++) {
-        if (slice_equal(annotations->items[level][i], message)) {
-            annotations->occurrences[level][i] += counted;
-            return;
-        }
-    }
-    if (annotations->count[level] == ANNOTATIONS_MAX)
-        return;
-    struct slice copy = arena_copy(annotations->arena, message);
-    if (copy.data) {
-        annotations->occurrences[level][annotations->count[level]] = counted;
-        annotations->items[level][annotations->count[level]++] = copy;
-    }
+    add_message(annotations, level, slice_of(whole, (size_t)size), counted);
 }
 
 void annotate(struct annotations *annotations, enum annotation_level level, uint32_t at,

@@ -35,6 +35,9 @@ void annotate(struct annotations *annotations, enum annotation_level level, uint
 void annotate_counted(struct annotations *annotations, enum annotation_level level, uint32_t at,
                       const char *format, ...) PRINTF_LIKE(4, 5);
 
+/* Note what `from` has as if it had been noted here; the texts are copied. */
+void annotations_merge(struct annotations *to, const struct annotations *from);
+
 /* An annotation as the result shows it; empty over the arena's limit. */
 struct slice annotation_text(const struct annotations *annotations, enum annotation_level level,
                              size_t which);

@@ -29,6 +29,8 @@ bool eval_tick(struct evaluation *ev, size_t samples, struct error *err)
     ev->until_check = CHECK_SAMPLES;
     if (ev->request->cancel && __atomic_load_n(ev->request->cancel, __ATOMIC_RELAXED))
         return error_set(err, ERR_CANCELED, "query was canceled in expression evaluation");
+    if (ev->stop && __atomic_load_n(ev->stop, __ATOMIC_RELAXED))
+        return error_set(err, ERR_CANCELED, "the query has ended");
     if (clock_monotonic_ns() > ev->deadline_ns)
         return error_set(err, ERR_TIMEOUT, "query timed out in expression evaluation");
     return true;
@@ -50,7 +52,7 @@ bool eval_hold(struct evaluation *ev, int64_t samples, struct error *err)
 
 struct arena *eval_arena(struct evaluation *ev)
 {
-    return arena_new(ev->request->limits.memory_max);
+    return arena_new_shared(ev->request->limits.memory_max, ev->memory);
 }
 
 /* ---- sinks ----------------------------------------------------------------------- */

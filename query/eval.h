@@ -14,7 +14,8 @@
  * operators, matching, aggregations, sorting, label functions - is written once.
  *
  * Everything whose size depends on data lies in arenas that are charged to the
- * query.  One thread runs one struct evaluation.
+ * query.  One thread runs one struct evaluation; leaves fill batches on several, each with
+ * an evaluation of its own (batches.h).
  */
 #ifndef QUERY_EVAL_H
 #define QUERY_EVAL_H
@@ -30,6 +31,7 @@
 #include <stdint.h>
 
 struct annotations;
+struct budget;
 struct error;
 struct function;
 struct store;
@@ -99,8 +101,10 @@ struct evaluation {
     int64_t deadline_ns;   /* clock_monotonic_ns() */
     uint64_t samples_held; /* against limits.samples_max */
     uint32_t until_check;  /* samples until the next look at cancel and deadline */
-    bool reset_hints;      /* selectors tell histograms that were reset from unknown ones */
-    size_t memory_used;    /* by arenas beside `arena`, when they were made */
+    const bool *stop;      /* atomic: a helper is to end; NULL: the query's own thread */
+    bool varies;      /* what was read depends on the query's range: histograms (leaf_metric.c) */
+    bool reset_hints; /* selectors tell histograms that were reset from unknown ones */
+    struct budget *memory; /* of all arenas of the query together */
 };
 
 /* ---- evaluating ---------------------------------------------------------- */
@@ -126,7 +130,7 @@ bool eval_tick(struct evaluation *ev, size_t samples, struct error *err) MUST_CH
 /* Samples now held in memory: ERR_LIMIT over limits.samples_max.  Release with a negative count. */
 bool eval_hold(struct evaluation *ev, int64_t samples, struct error *err) MUST_CHECK;
 
-/* An arena that counts against the query's memory; free it with arena_free(). */
+/* An arena that counts against the query's memory, of which all have one; arena_free() it. */
 struct arena *eval_arena(struct evaluation *ev);
 
 /* ---- columns --------------------------------------------------------------- */

@@ -5,17 +5,21 @@
  * series is decoded once and walked once: an instant selector takes the last
  * sample within the lookback of each step unless it is a stale marker, a range
  * function gets the samples without the markers.  Series are batched so that a
- * batch has at most BATCH_SERIES series and about BATCH_CELLS cells.
+ * batch has at most BATCH_SERIES series and about BATCH_CELLS cells; batches are filled
+ * on several threads (batches.h), each with a copy of struct leaf and a reader of its own.
  */
 #include "base/bytes.h"
 #include "base/duration.h"
 #include "base/error.h"
+#include "base/memory.h"
+#include "query/batches.h"
 #include "query/dialect.h"
 #include "query/eval_internal.h"
 #include "query/function.h"
 #include "query/window_histogram.h"
 #include "storage/store.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define STALE_MARKER UINT64_C(0x7ff0000000000002)
@@ -24,20 +28,18 @@
 enum leaf_gives { LEAF_GIVES_VALUES, LEAF_GIVES_TIMES, LEAF_GIVES_STARTS };
 
 struct leaf {
-    struct evaluation *ev;
+    struct evaluation *ev; /* of the query; of one batch while that is filled */
     const struct node *selector;
     const struct node *call;
-    struct sink *sink;
     struct arena *arena; /* of one batch */
     struct cursor *cursor;
-    struct cursor_reader *reader;
-    struct grid grid; /* shifted */
-    int64_t reach_ns; /* range or lookback */
+    struct cursor_reader *reader; /* a thread's own */
+    struct grid grid;             /* shifted */
+    int64_t reach_ns;             /* range or lookback */
     enum leaf_gives gives;
     bool floats_only, refused; /* info(): its samples must be floats; one was not */
     struct window_call window;
-    struct column_batch batch;
-    size_t batch_max;
+    struct column_batch *batch;
 };
 
 static bool is_stale(double value)
@@ -149,16 +151,6 @@ static bool fill_smoothed(struct leaf *leaf, const struct sample_column *samples
     return arena_check(leaf->arena, "the query", err);
 }
 
-static bool flush(struct leaf *leaf, struct error *err)
-{
-    if (leaf->batch.count > 0 && !leaf->sink->take(leaf->sink, &leaf->batch, err))
-        return false;
-    arena_reset(leaf->arena);
-    leaf->batch = (struct column_batch){.arena = leaf->arena};
-    leaf->batch.items = arena_calloc(leaf->arena, leaf->batch_max, sizeof(struct column));
-    return arena_check(leaf->arena, "the query", err);
-}
-
 /*
  * A reset that storage found shows as an unknown hint, as in Prometheus; one that was
  * stored as such and that the counts do not show stays.
@@ -200,9 +192,10 @@ static bool take_series(struct leaf *leaf, size_t series, struct error *err)
         return true;
     if (!eval_hold(ev, (int64_t)samples.count, err))
         return false;
+    ev->varies = ev->varies || samples.histograms;
     if (samples.histograms && !ev->reset_hints && !settle_hints(leaf, &samples, err))
         return false;
-    struct column *out = &leaf->batch.items[leaf->batch.count];
+    struct column *out = &leaf->batch->items[leaf->batch->count];
     if (!column_init(out, cursor_labels(leaf->cursor, series), leaf->grid.steps, leaf->arena))
         return arena_check(leaf->arena, "the query", err);
     bool ranged = leaf->selector->selector.ranged;
@@ -220,24 +213,42 @@ static bool take_series(struct leaf *leaf, size_t series, struct error *err)
     bool drops = leaf->call && !leaf->call->call.function->keeps_name;
     if (drops && !column_drop_name(ev, out, leaf->arena))
         return arena_check(leaf->arena, "the query", err);
-    leaf->batch.count += !column_is_empty(out, leaf->grid.steps);
+    leaf->batch->count += !column_is_empty(out, leaf->grid.steps);
     return eval_hold(ev, -(int64_t)samples.count, err) &&
            eval_tick(ev, samples.count + leaf->grid.steps, err);
 }
 
-static bool take_all(struct leaf *leaf, struct error *err)
+/* ---- batches ------------------------------------------------------------------------------ */
+
+static void *worker_open(const void *shared)
 {
-    size_t count = cursor_series_count(leaf->cursor);
-    leaf->ev->stats->series += count;
-    if (!flush(leaf, err))
-        return false;
-    for (size_t i = 0; i < count; i++) {
+    struct leaf *leaf = (struct leaf *)xmemdup(shared, sizeof(*leaf));
+    leaf->reader = cursor_reader_new(leaf->cursor);
+    return leaf;
+}
+
+static void worker_close(void *worker)
+{
+    struct leaf *leaf = worker;
+    cursor_reader_free(leaf->reader);
+    free(leaf);
+}
+
+static bool worker_fill(void *worker, struct evaluation *ev, size_t first, size_t end,
+                        struct column_batch *batch, struct error *err)
+{
+    struct leaf *leaf = worker;
+    leaf->ev = leaf->window.ev = ev;
+    leaf->arena = batch->arena;
+    leaf->batch = batch;
+    batch->items = arena_calloc(batch->arena, end - first, sizeof(*batch->items));
+    if (batch->items == NULL)
+        return arena_check(batch->arena, "the query", err);
+    for (size_t i = first; i < end; i++) {
         if (!take_series(leaf, i, err))
             return false;
-        if (leaf->batch.count == leaf->batch_max && !flush(leaf, err))
-            return false;
     }
-    return flush(leaf, err);
+    return true;
 }
 
 /* An instant selector at one time looks at one sample. */
@@ -245,6 +256,34 @@ static bool needs_last_only(const struct leaf *leaf)
 {
     const struct selector *s = &leaf->selector->selector;
     return leaf->grid.steps == 1 && !s->ranged && !s->smoothed && !s->anchored;
+}
+
+/* About how many samples lie in the range, at one in 15 s. */
+static uint64_t work_of(const struct leaf *leaf, size_t series)
+{
+    const struct grid *grid = &leaf->grid;
+    uint64_t span = (uint64_t)grid_time(grid, grid->steps - 1) - (uint64_t)grid->start_ns;
+    uint64_t seconds = (span + (uint64_t)leaf->reach_ns) / (uint64_t)NS_PER_SECOND;
+    uint64_t each = needs_last_only(leaf) ? 4 : seconds / 15 + grid->steps, all;
+    return __builtin_mul_overflow(each, (uint64_t)series, &all) ? UINT64_MAX : all;
+}
+
+static bool take_all(struct leaf *leaf, struct sink *sink, struct error *err)
+{
+    size_t count = cursor_series_count(leaf->cursor), by_cells = BATCH_CELLS / leaf->grid.steps;
+    leaf->ev->stats->series += count;
+    struct batch_source source = {
+        .series = count,
+        .batch_max = by_cells < 1              ? 1
+                     : by_cells < BATCH_SERIES ? by_cells
+                                               : BATCH_SERIES,
+        .work = work_of(leaf, count),
+        .leaf = leaf,
+        .open = worker_open,
+        .close = worker_close,
+        .fill = worker_fill,
+    };
+    return batches_stream(leaf->ev, &source, sink, err);
 }
 
 static bool open_cursor(struct leaf *leaf, struct error *err)
@@ -268,10 +307,7 @@ static bool open_cursor(struct leaf *leaf, struct error *err)
         .view = leaf->ev->view,
     };
     leaf->cursor = cursor_open(leaf->ev->store, &want, err);
-    if (leaf->cursor == NULL)
-        return false;
-    leaf->reader = cursor_reader_new(leaf->cursor);
-    return true;
+    return leaf->cursor != NULL;
 }
 
 /* How far the samples before a step matter: the range or the lookback, or both. */
@@ -298,19 +334,14 @@ static bool metric_stream(struct evaluation *ev, const struct node *selector,
     const struct selector *s = &selector->selector;
     if (s->ranged && call && !window_extended_check(s, call->call.function->name, err))
         return false;
-    size_t by_cells = BATCH_CELLS / grid->steps;
     struct leaf leaf = {
         .ev = ev,
         .selector = selector,
         .call = call,
-        .sink = sink,
         .grid = grid_shift(ev, grid, &s->shift),
         .reach_ns = reach_of(ev, s),
         .gives = gives_of(s, call),
         .floats_only = call && !s->ranged && call->call.function->special == NULL,
-        .batch_max = by_cells < 1              ? 1
-                     : by_cells < BATCH_SERIES ? by_cells
-                                               : BATCH_SERIES,
     };
     leaf.window = (struct window_call){
         .ev = ev,
@@ -321,11 +352,8 @@ static bool metric_stream(struct evaluation *ev, const struct node *selector,
         .range_ns = s->range_ns,
         .parameters = parameters,
     };
-    leaf.arena = eval_arena(ev);
-    bool ok = open_cursor(&leaf, err) && take_all(&leaf, err);
-    cursor_reader_free(leaf.reader);
+    bool ok = open_cursor(&leaf, err) && take_all(&leaf, sink, err);
     cursor_close(leaf.cursor);
-    arena_free(leaf.arena);
     return ok;
 }
 

@@ -23,6 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Arenas take memory by the block: small ones cost more than what they hold. */
+enum { MEMORY_SLACK = 4 << 20 };
+
 static const struct dialect *dialect_of(enum query_language language)
 {
     return language == QUERY_PROMQL ? &dialect_promql : &dialect_logql;
@@ -274,7 +277,8 @@ struct query_result *query_run(struct store *store, const struct query_request *
     int64_t parsed = clock_monotonic_ns();
 
     struct query_result *result = xcalloc(1, sizeof(*result));
-    result->arena = arena_new(r.limits.memory_max);
+    budget_init(&result->memory, r.limits.memory_max + MEMORY_SLACK);
+    result->arena = arena_new_shared(r.limits.memory_max, &result->memory);
     struct annotations *annotations = xcalloc(1, sizeof(*annotations));
     annotations->arena = result->arena;
     annotations->text = ast_text(ast);
@@ -286,6 +290,7 @@ struct query_result *query_run(struct store *store, const struct query_request *
         .arena = result->arena,
         .annotations = annotations,
         .stats = &result->stats,
+        .memory = &result->memory,
         .deadline_ns = ns_add(started, r.limits.timeout_ns),
     };
     bool ok = run_root(&ev, ast, result, err);

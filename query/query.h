@@ -11,6 +11,7 @@
 #ifndef QUERY_QUERY_H
 #define QUERY_QUERY_H
 
+#include "base/budget.h"
 #include "base/compiler.h"
 #include "base/labels.h"
 #include "base/slice.h"
@@ -63,7 +64,11 @@ struct query_request {
     int64_t interval_ns;      /* log entries: at most one per interval and stream; 0: all */
     unsigned features;
     struct query_limits limits;
-    const bool *cancel; /* read with __atomic; NULL: never */
+    const bool *cancel;    /* read with __atomic; NULL: never */
+    struct pool *helpers;  /* threads that may help; NULL: the query runs on the caller's alone.
+                              Never the pool that runs queries. */
+    uint64_t helpers_from; /* samples and cells of a selector from which they help; 0: 65,536 */
+    size_t threads;        /* that may work on this query, the caller's included */
 };
 
 enum query_result_type {
@@ -122,7 +127,8 @@ struct query_result {
     struct slice *warnings, *infos; /* annotations, each once */
     size_t warning_count, info_count;
     struct query_stats stats;
-    struct arena *arena; /* owns all of it */
+    struct arena *arena;  /* owns all of it */
+    struct budget memory; /* what all arenas of the query may hold together */
 };
 
 /*

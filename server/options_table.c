@@ -102,6 +102,8 @@ static const struct config_key keys[] = {
 
     {"query.concurrency", CONFIG_COUNT, FIELD(query_concurrency), "20", 1, 256, NULL,
      "Queries that run at once."},
+    {"query.threads", CONFIG_COUNT, FIELD(query_threads), "0", 0, 64, NULL,
+     "Threads that may work on one query, its own included; 0: one per core."},
     {"query.queue", CONFIG_COUNT, FIELD(query_queue), "200", 1, 100000, NULL,
      "Queries that wait for their turn; more get 503."},
     {"query.timeout", CONFIG_DURATION, FIELD(query_timeout_ns), "2m", NS_PER_MS, NS_PER_DAY, NULL,

@@ -29,6 +29,8 @@ struct query_request query_call_request(const struct call *call, enum query_lang
         .lookback_ns = call->server->options->query_lookback_ns,
         .limits = call->server->limits,
         .cancel = &call->request->cancel,
+        .helpers = call->server->helpers,
+        .threads = call->server->query_threads,
     };
     if (language == QUERY_LOGQL && request.limits.text_max > LOGQL_TEXT_MAX)
         request.limits.text_max = LOGQL_TEXT_MAX;

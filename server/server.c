@@ -3,7 +3,7 @@
  *
  * Start: query threads, then HTTP.  Stop: /ready turns to 503, HTTP takes no
  * more connections, running requests are answered (their queries and commits
- * go on), then the query threads end, then the HTTP threads.  The store is
+ * go on), then the query threads and their helpers end, then the HTTP threads.  The store is
  * closed by the caller after that.
  */
 #include "server/server.h"
@@ -19,14 +19,19 @@
 
 #include <unistd.h>
 
-enum { DRAIN_MS = 25000, PUSH_QUEUE_MAX = 64 };
+enum { DRAIN_MS = 25000, PUSH_QUEUE_MAX = 64, HELP_QUEUE_MAX = 1024 };
 
 static bool start_parts(struct server *server, struct error *err)
 {
     const struct options *o = server->options;
     server->queries = pool_new("query", (size_t)o->query_concurrency, (size_t)o->query_queue, err);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (server->queries)
+    server->query_threads = o->query_threads > 0 ? (size_t)o->query_threads
+                            : cores > 0          ? (size_t)cores
+                                                 : 1;
+    if (server->queries && server->query_threads > 1)
+        server->helpers = pool_new("query-help", server->query_threads - 1, HELP_QUEUE_MAX, err);
+    if (server->queries && (server->helpers || server->query_threads < 2))
         server->pushes = pool_new("push", cores > 0 ? (size_t)cores : 1, PUSH_QUEUE_MAX, err);
     if (!server->pushes)
         return false;
@@ -57,6 +62,7 @@ struct server *server_start(const struct options *options, struct store *store, 
         return server;
     http_server_close(server->http);
     pool_free(server->queries);
+    pool_free(server->helpers);
     pool_free(server->pushes);
     tails_free(server->tails);
     free(server);
@@ -79,6 +85,7 @@ bool server_stop(struct server *server)
     tails_stop(server->tails);
     bool clean = http_server_drain(server->http, DRAIN_MS);
     pool_free(server->queries);
+    pool_free(server->helpers);
     pool_free(server->pushes);
     http_server_close(server->http);
     tails_free(server->tails);

@@ -27,9 +27,11 @@ struct server {
     struct store *store;
     struct http_server *http;
     struct pool *queries; /* threads that run queries, with a bounded queue */
+    struct pool *helpers; /* threads that fill batches of queries; NULL: none */
     struct pool *pushes;  /* threads that decode large pushes, one per core */
     struct tails *tails;  /* live tails, with a thread each */
     struct query_limits limits;
+    size_t query_threads; /* that may work on one query, with its own */
     int64_t started_ns; /* time of day */
     int64_t started_monotonic_ns;
     bool stopping; /* atomic: /ready says 503 */

@@ -1,6 +1,6 @@
 /*
  * conformance_promql.c - runs PromQL `.test` files against the query facade on a real
- * store in a temporary directory.
+ * store in a temporary directory, each query once more at 2, 4 and 8 threads: same bits.
  *
  *     conformance-promql [--expect-passing LIST] [--list-passing] [--quiet] FILE[:LINE]...
  *     conformance-promql --queries LIST
@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/number.h"
+#include "base/pool.h"
 #include "storage/store.h"
 
 #include <ftw.h>
@@ -207,11 +208,13 @@ int main(int argc, char **argv)
     buffer_init(&p.expected, LIST_MAX);
     buffer_init(&p.passed, LIST_MAX);
     p.context.store = open_store(directory, &err);
+    p.context.helpers = pool_new("help", 7, 64, &err);
     int code = 2;
-    if (p.context.store)
+    if (p.context.store && p.context.helpers)
         code = run_all(&p, argc - 1, argv + 1);
     else
         fprintf(stderr, "conformance-promql: %s\n", err.message);
+    pool_free(p.context.helpers);
     if (p.context.store)
         store_abandon(p.context.store);
     buffer_done(&p.expected);

@@ -129,6 +129,7 @@ bool compare_error(const struct eval_case *c, const struct error *err, struct bu
 struct run_context {
     struct store *store;
     struct slice tenant;
+    struct pool *helpers; /* every query runs again with them */
 };
 
 /* Store a load block. */

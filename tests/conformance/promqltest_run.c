@@ -7,6 +7,8 @@
  */
 #include "promqltest.h"
 
+#include "../result_same.h"
+
 #include "base/error.h"
 #include "query/dialect.h"
 #include "query/function.h"
@@ -102,6 +104,27 @@ static struct query_request request_of(const struct run_context *context, struct
     };
 }
 
+/* The same bits at any number of threads. */
+static bool same_with_helpers(const struct run_context *context,
+                              const struct query_request *request, const struct query_result *alone,
+                              struct buffer *why)
+{
+    bool same = true;
+    for (size_t threads = 2; context->helpers && same && threads <= 8; threads += threads) {
+        struct error err = {0};
+        struct query_request r = *request;
+        r.helpers = context->helpers;
+        r.helpers_from = 1;
+        r.threads = threads;
+        struct query_result *result = query_run(context->store, &r, &err);
+        same = (result == NULL) == (alone == NULL) && (!result || result_same(alone, result));
+        if (!same)
+            buffer_printf(why, "differs with %zu threads", threads);
+        query_result_free(result);
+    }
+    return same;
+}
+
 static bool run_once(struct run_context *context, const struct eval_case *c,
                      const struct query_request *request, const struct compare_mode *mode,
                      struct buffer *why)
@@ -109,6 +132,7 @@ static bool run_once(struct run_context *context, const struct eval_case *c,
     struct error err = {0};
     struct query_result *result = query_run(context->store, request, &err);
     bool ok = result ? compare_result(c, mode, result, why) : compare_error(c, &err, why);
+    ok = ok && same_with_helpers(context, request, result, why);
     query_result_free(result);
     if (!ok)
         buffer_printf(why, "\n    run: %.*s at %lld..%lld ms", SLICE_ARG(request->text),
