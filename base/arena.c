@@ -257,12 +257,18 @@ void arena_rewind(struct arena *arena, struct arena_mark mark)
 
 void arena_reset(struct arena *arena)
 {
-    while (arena->last && arena->last->before) {
+    struct block *kept = arena->last; /* the largest as a rule: what comes next fits, too */
+    if (kept && kept->size > BLOCK_MAX)
+        kept = NULL;
+    while (arena->last) {
         struct block *block = arena->last;
         arena->last = block->before;
-        block_free(arena, block);
+        if (block != kept)
+            block_free(arena, block);
     }
-    if (arena->last) {
+    arena->last = kept;
+    if (kept) {
+        kept->before = NULL;
         POISON(arena->last->data, arena->last->size);
         arena->last->used = 0;
     }

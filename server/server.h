@@ -32,7 +32,7 @@ struct server {
     struct tails *tails;  /* live tails, with a thread each */
     struct query_limits limits;
     size_t query_threads; /* that may work on one query, with its own */
-    int64_t started_ns; /* time of day */
+    int64_t started_ns;   /* time of day */
     int64_t started_monotonic_ns;
     bool stopping; /* atomic: /ready says 503 */
     struct counters counters;
