@@ -10,6 +10,7 @@
 
 #include "base/budget.h"
 #include "base/error.h"
+#include "base/ledger.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -55,6 +56,8 @@ struct arena {
     size_t next_block;
     struct budget *budget; /* NULL: none */
     bool exhausted;
+    bool in_budget;     /* blocks may be refused */
+    bool out_of_budget; /* one was */
 };
 
 struct arena *arena_new(size_t limit)
@@ -65,18 +68,54 @@ struct arena *arena_new(size_t limit)
     return arena;
 }
 
-struct arena *arena_new_shared(size_t limit, struct budget *budget)
+struct arena *arena_new_in_budget(size_t limit)
 {
     struct arena *arena = arena_new(limit);
+    arena->in_budget = true;
+    return arena;
+}
+
+struct arena *arena_new_shared(size_t limit, struct budget *budget)
+{
+    struct arena *arena = arena_new_in_budget(limit);
     arena->budget = budget;
     return arena;
 }
 
-static void block_free(const struct arena *arena, struct block *block)
+static enum ledger_part part_of(const struct arena *arena)
+{
+    return arena->in_budget ? LEDGER_QUERIES : LEDGER_PARTITIONS;
+}
+
+static void give_bytes(const struct arena *arena, size_t bytes)
 {
     if (arena->budget)
-        budget_give(arena->budget, sizeof(*block) + block->size);
+        budget_give(arena->budget, bytes);
+    ledger_add(part_of(arena), -(int64_t)bytes);
+}
+
+/* For a block: out of the query's budget and the process'. */
+static bool take_bytes(struct arena *arena, size_t bytes)
+{
+    if (arena->budget && !budget_take(arena->budget, bytes))
+        return false;
+    bool small = arena->last == NULL && bytes <= sizeof(struct block) + BLOCK_FIRST;
+    if (!arena->in_budget || small) { /* small requests are always answered */
+        ledger_add(part_of(arena), (int64_t)bytes);
+        return true;
+    }
+    if (ledger_take(part_of(arena), bytes))
+        return true;
+    arena->out_of_budget = true;
+    if (arena->budget)
+        budget_give(arena->budget, bytes);
+    return false;
+}
+
+static void block_free(const struct arena *arena, struct block *block)
+{
     UNPOISON(block->data, block->size);
+    give_bytes(arena, sizeof(*block) + block->size);
     free(block);
 }
 
@@ -103,12 +142,12 @@ void arena_drop(struct arena **arena)
 static bool block_add(struct arena *arena, size_t size)
 {
     size_t block_size = size > arena->next_block ? size : arena->next_block;
-    if (arena->budget && !budget_take(arena->budget, sizeof(struct block) + block_size))
+    size_t bytes = sizeof(struct block) + block_size;
+    if (!take_bytes(arena, bytes))
         return false;
-    struct block *block = malloc(sizeof(*block) + block_size);
+    struct block *block = malloc(bytes);
     if (block == NULL) {
-        if (arena->budget)
-            budget_give(arena->budget, sizeof(struct block) + block_size);
+        give_bytes(arena, bytes);
         return false;
     }
     block->before = arena->last;
@@ -220,6 +259,10 @@ bool arena_check(const struct arena *arena, const char *what, struct error *err)
 {
     if (!arena->exhausted)
         return true;
+    if (arena->out_of_budget)
+        return error_set(err, ERR_UNAVAILABLE,
+                         "%s needs more memory than is left of the budget of %zu bytes, try again",
+                         what, ledger_limit());
     return error_set(err, ERR_LIMIT, "%s needs more than %zu bytes of memory, the limit", what,
                      arena->limit);
 }
@@ -252,7 +295,7 @@ void arena_rewind(struct arena *arena, struct arena_mark mark)
         arena->last->used = mark.offset;
     }
     arena->used = mark.used;
-    arena->exhausted = false;
+    arena->exhausted = arena->out_of_budget = false;
 }
 
 void arena_reset(struct arena *arena)
@@ -273,5 +316,5 @@ void arena_reset(struct arena *arena)
         arena->last->used = 0;
     }
     arena->used = 0;
-    arena->exhausted = false;
+    arena->exhausted = arena->out_of_budget = false;
 }

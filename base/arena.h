@@ -21,9 +21,15 @@ struct arena; /* opaque: fields in arena.c */
 
 /* `limit` bounds the bytes handed out; the caller owns the arena. */
 struct arena *arena_new(size_t limit);
+
 /*
- * The same for one of several arenas, perhaps on several threads, that share `budget`:
- * each block is taken from it.  The budget must outlive the arena; NULL: none.
+ * The same for a query or a request: its blocks come out of the process' budget of memory
+ * (base/ledger.h) and are refused when that is used up.  arena_check says ERR_UNAVAILABLE then.
+ */
+struct arena *arena_new_in_budget(size_t limit);
+/*
+ * The same for one of several arenas of a query, perhaps on several threads, that share
+ * `budget` as well: each block is taken from it.  It must outlive the arena; NULL: none.
  */
 struct budget;
 struct arena *arena_new_shared(size_t limit, struct budget *budget);
@@ -47,7 +53,7 @@ struct slice arena_printf(struct arena *arena, const char *format, ...) PRINTF_L
 
 bool arena_exhausted(const struct arena *arena);
 
-/* Returns false and fills `err` with ERR_LIMIT when the arena is exhausted, else true. */
+/* False when the arena is exhausted: fills `err` with ERR_LIMIT (its own) or ERR_UNAVAILABLE. */
 bool arena_check(const struct arena *arena, const char *what, struct error *err) MUST_CHECK;
 
 /* Bytes handed out now, and the limit. */

@@ -26,7 +26,7 @@ struct ast {
 struct ast *ast_new(struct slice text, size_t memory_max)
 {
     struct ast *ast = xcalloc(1, sizeof(*ast));
-    ast->arena = arena_new(memory_max);
+    ast->arena = arena_new_in_budget(memory_max);
     ast->text = arena_copy(ast->arena, text);
     return ast;
 }

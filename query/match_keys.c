@@ -29,7 +29,7 @@ bool match_keys_make(const struct matching *matching, const struct columns *left
                      const struct columns *right, struct arena *arena, struct match_keys *out,
                      struct error *err)
 {
-    struct arena *scratch = arena_new(1 << 26);
+    struct arena *scratch = arena_new_in_budget(1 << 26);
     struct label_index *index = label_index_new(arena);
     out->left = number_side(matching, left, index, arena, scratch);
     out->right = out->left ? number_side(matching, right, index, arena, scratch) : NULL;

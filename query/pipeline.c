@@ -176,7 +176,7 @@ struct log_program *log_program_new(const struct pipeline *pipeline,
                                     const struct pipeline_hints *hints, struct error *err)
 {
     struct log_program *p = xcalloc(1, sizeof(*p));
-    p->arena = arena_new(PIPELINE_ARENA_MAX);
+    p->arena = arena_new_in_budget(PIPELINE_ARENA_MAX);
     set_hints(p, pipeline, hints);
     if (!compile_all(p, pipeline, err) || !compile_unwrap(p, pipeline->unwrap, err) ||
         !arena_check(p->arena, "a log pipeline", err)) {
@@ -230,7 +230,7 @@ struct pipeline_run *pipeline_run_new(const struct log_program *program, size_t 
     assert(scratch_max >= SCRATCH_FIRST);
     run->program = program;
     buffer_init(&run->text, scratch_max);
-    run->scratch = arena_new(scratch_max);
+    run->scratch = arena_new_in_budget(scratch_max);
     arena_alloc(run->scratch, SCRATCH_FIRST); /* the block that arena_reset keeps */
     return run;
 }

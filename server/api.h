@@ -34,6 +34,7 @@ void push_logs(struct call *call);
 void prometheus_query(struct call *call);
 void prometheus_query_range(struct call *call);
 void prometheus_exemplars(struct call *call);
+void prometheus_memory(struct call *call);
 void prometheus_format_query(struct call *call);
 
 /* prometheus_names.c */

@@ -66,7 +66,7 @@ struct call *call_new(struct server *server, struct http_request *request,
     call->request = request;
     call->route = route;
     call->name = name;
-    call->arena = arena_new(CALL_ARENA_MAX);
+    call->arena = arena_new_in_budget(CALL_ARENA_MAX);
     call->now_ns = clock_now_ns(NULL);
     form_init(&call->form, call->arena);
     struct error err = {0};

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/error.h"
+#include "base/ledger.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "server/http_listen.h"
@@ -199,11 +200,27 @@ static enum MHD_Result send_response(struct exchange *e)
 
 /* ---- bodies ----------------------------------------------------------- */
 
+static void move_body_bytes(struct http_server *s, int64_t by)
+{
+    atomic_move(&s->body_bytes, by);
+    ledger_add(LEDGER_BODIES, by);
+}
+
+/* False when neither their own limit nor the process' budget has so much left. */
+static bool take_body_bytes(struct http_server *s, size_t size)
+{
+    if (__atomic_add_fetch(&s->body_bytes, size, __ATOMIC_RELAXED) <= s->bodies_max &&
+        ledger_take(LEDGER_BODIES, size))
+        return true;
+    atomic_move(&s->body_bytes, -(int64_t)size);
+    return false;
+}
+
 /* Answer now and read the rest of the body only to throw it away. */
 static void refuse(struct exchange *e)
 {
     e->refused = true;
-    atomic_move(&e->server->body_bytes, -(int64_t)e->body.size);
+    move_body_bytes(e->server, -(int64_t)e->body.size);
     buffer_done(&e->body);
     buffer_init(&e->body, 0);
 }
@@ -222,10 +239,11 @@ static bool take_body(struct exchange *e, const char *data, size_t size)
         refuse(e);
         return true;
     }
-    if (__atomic_add_fetch(&s->body_bytes, size, __ATOMIC_RELAXED) > s->bodies_max) {
-        atomic_move(&s->body_bytes, -(int64_t)size);
+    if (!take_body_bytes(s, size)) {
         http_response_text(&e->request.response, 503,
-                           "request bodies hold %zu bytes of memory, try again", s->bodies_max);
+                           "request bodies hold all memory that they may (%zu bytes of their own, "
+                           "%zu in all), try again",
+                           s->bodies_max, ledger_limit());
         e->request.response.retry_after_s = 5;
         refuse(e);
         return true;
@@ -334,7 +352,7 @@ static void close_exchange(void *context, struct MHD_Connection *connection, voi
     if (e->next)
         e->next->link = e->link;
     pthread_mutex_unlock(&s->lock);
-    atomic_move(&s->body_bytes, -(int64_t)e->body.size);
+    move_body_bytes(s, -(int64_t)e->body.size);
     watch_set_phase(s->watch, e->seat, WATCH_IDLE);
     buffer_done(&e->body);
     buffer_done(&e->request.response.body);

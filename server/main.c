@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/error.h"
+#include "base/ledger.h"
 #include "base/log.h"
 #include "server/commands.h"
 #include "server/options.h"
@@ -76,6 +77,7 @@ static int serve(const struct options *options, const sigset_t *signals)
 {
     struct error err = {0};
     struct store_options store_options;
+    ledger_set_limit(options_memory(options));
     options_for_store(options, &store_options);
     struct store *store = store_open(&store_options, &err);
     if (!store) {

@@ -11,6 +11,7 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/memory_limit.h"
 #include "base/number.h"
 #include "query/query.h"
 #include "server/commands.h"
@@ -19,6 +20,8 @@
 #include <assert.h>
 #include <getopt.h>
 #include <stdio.h>
+
+enum { MEMORY_MIN = 32 << 20 };
 
 enum flag_kind {
     FLAG_SETTING,
@@ -44,6 +47,7 @@ static const struct flag {
     {"ack", FLAG_SETTING, "ack", "durable|process", NULL},
     {"retention", FLAG_SETTING, "retention", "TIME", NULL},
     {"retention-size", FLAG_SETTING, "retention_size", "SIZE", NULL},
+    {"memory", FLAG_SETTING, "memory", "SIZE", NULL},
     {"log-level", FLAG_SETTING, "log.level", "LEVEL", NULL},
     {"enable-feature", FLAG_SETTING, "query.features", "NAMES", NULL},
     {"web.enable-admin-api", FLAG_SET, "web.enable_admin_api", NULL, NULL},
@@ -297,6 +301,18 @@ void options_append_yaml(struct buffer *out, const struct options *o)
 
 /* ---- for the other parts ---------------------------------------------- */
 
+uint64_t options_memory(const struct options *o)
+{
+    uint64_t memory = o->memory ? o->memory : memory_limit_read() / 4;
+    return memory < MEMORY_MIN ? MEMORY_MIN : memory;
+}
+
+uint64_t options_memory_share(const struct options *o, uint64_t setting, unsigned divisor)
+{
+    uint64_t share = options_memory(o) / divisor;
+    return setting == 0 || setting > share ? share : setting;
+}
+
 /* Zero means "the default" to the store, so a window of nothing is the smallest one. */
 static int64_t window(int64_t ns)
 {
@@ -315,7 +331,9 @@ void options_for_store(const struct options *o, struct store_options *out)
         .wal_segment_size = o->wal_segment_size,
         .wal_size_max = o->wal_size_max,
         .seal_interval_ns = o->seal_interval_ns,
-        .head_memory_max = o->head_memory,
+        .head_memory_max = options_memory_share(o, o->head_memory, 2),
+        .log_text_max = options_memory_share(o, o->log_text, 8),
+        .series_idle_ns = o->series_idle_ns,
         .tenants_max = (uint32_t)o->tenants_max,
         .series_max = (uint32_t)o->series_max,
     };
@@ -336,7 +354,7 @@ void options_for_query(const struct options *o, struct query_limits *out)
         .series_max = o->query_series,
         .samples_max = o->query_samples,
         .points_max = o->query_points,
-        .memory_max = o->query_memory,
+        .memory_max = options_memory_share(o, o->query_memory, 4),
         .timeout_ns = o->query_timeout_ns,
         .text_max = o->query_text_size,
     };

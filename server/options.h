@@ -27,6 +27,7 @@ struct options {
     int ack;              /* enum option_ack */
     int64_t retention_ns; /* 0: keep everything */
     uint64_t retention_size;
+    uint64_t memory; /* 0: a quarter; see options_memory() */
     int log_level;
 
     uint64_t http_connections, http_body_size, http_bodies_memory, http_answer_size;
@@ -39,8 +40,8 @@ struct options {
     uint64_t logs_line_size, logs_labels, logs_name_size, logs_value_size;
     uint64_t logs_metadata_size, logs_metadata_count;
 
-    uint64_t wal_segment_size, wal_size_max, head_memory, series_max, tenants_max;
-    int64_t seal_interval_ns;
+    uint64_t wal_segment_size, wal_size_max, head_memory, log_text, series_max, tenants_max;
+    int64_t seal_interval_ns, series_idle_ns;
     bool allow_remote_fs;
 
     uint64_t query_concurrency, query_threads, query_queue, query_samples, query_series,
@@ -78,6 +79,10 @@ void options_append_yaml(struct buffer *out, const struct options *options);
 /* The value of one setting as text: for status/flags. */
 void options_append_value(struct buffer *out, const struct options *options,
                           const struct config_key *key);
+
+/* The budget of memory; and what a part of it with its own `setting` may take at most. */
+uint64_t options_memory(const struct options *options);
+uint64_t options_memory_share(const struct options *options, uint64_t setting, unsigned divisor);
 
 /* What the other parts are told. */
 void options_for_store(const struct options *options, struct store_options *out);

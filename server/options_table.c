@@ -32,6 +32,11 @@ static const struct config_key keys[] = {
      "Disk space of all sealed days together; over it the oldest days are deleted, never today's. "
      "0 "
      "sets no limit."},
+    {"memory", CONFIG_SIZE, FIELD(memory), "0", 0, 0, NULL,
+     "Memory of the whole process: data that is not sealed, the index, requests, queries, caches. "
+     "When it gets short, data is sealed earlier and caches are dropped, then writes and queries "
+     "get 503. 0 takes a quarter of what the machine, the control group or ulimit allows; at "
+     "least 32MiB."},
     {"log.level", CONFIG_CHOICE, FIELD(log_level), "info", 0, 0, levels,
      "The least severe messages that the server's own log shows."},
 
@@ -89,8 +94,14 @@ static const struct config_key keys[] = {
      "Size at which a file of the write-ahead log is followed by the next."},
     {"storage.wal_size", CONFIG_SIZE, FIELD(wal_size_max), "1GiB", MIB, 0, NULL,
      "Above it, the data that holds the oldest file of the write-ahead log is sealed early."},
-    {"storage.head_memory", CONFIG_SIZE, FIELD(head_memory), "512MiB", MIB, 0, NULL,
-     "Memory for data that is not sealed yet; above it writes get 503."},
+    {"storage.head_memory", CONFIG_SIZE, FIELD(head_memory), "0", 0, 0, NULL,
+     "Memory for data that is not sealed yet; above it writes get 503. 0, and every larger size, "
+     "takes half of `memory`."},
+    {"storage.log_text", CONFIG_SIZE, FIELD(log_text), "32MiB", MIB, 0, NULL,
+     "Log lines in memory that are not sealed yet, of all streams together; above it they are "
+     "sealed at once, and pushes wait for that. An eighth of `memory` at most."},
+    {"storage.series_idle", CONFIG_DURATION, FIELD(series_idle_ns), "35m", NS_PER_SECOND,
+     NS_PER_DAY, NULL, "A series that gets nothing for so long is sealed and leaves memory."},
     {"storage.seal_interval", CONFIG_DURATION, FIELD(seal_interval_ns), "15s", NS_PER_SECOND,
      NS_PER_DAY, NULL, "How often the sealer looks for chunks to move into partitions."},
     {"storage.series", CONFIG_COUNT, FIELD(series_max), "5000000", 1, UINT32_MAX, NULL,

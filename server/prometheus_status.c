@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/json_writer.h"
+#include "base/ledger.h"
 #include "server/api.h"
 #include "server/call.h"
 #include "server/options.h"
@@ -115,6 +116,27 @@ void prometheus_runtimeinfo(struct call *call)
     write_number(&w, "GOMAXPROCS", sysconf(_SC_NPROCESSORS_ONLN));
     json_write_key(&w, SLICE("storageRetention"));
     json_write_string(&w, buffer_slice(&retention));
+    json_write_object_end(&w);
+    call_json_end(call, &w);
+}
+
+/* Where memory goes: ours alone, Prometheus has no such request. */
+void prometheus_memory(struct call *call)
+{
+    static const char *const levels[] = {"calm", "high", "full"};
+    struct json_writer w;
+    call_json_begin(call, &w);
+    json_write_object_begin(&w);
+    write_number(&w, "budgetBytes", (int64_t)ledger_limit());
+    write_number(&w, "countedBytes", (int64_t)ledger_total());
+    write_number(&w, "anonymousBytes", (int64_t)ledger_anonymous());
+    write_text(&w, "pressure", levels[ledger_pressure()]);
+    json_write_key(&w, SLICE("components"));
+    json_write_object_begin(&w);
+    for (int part = 0; part < LEDGER_PARTS; part++)
+        write_number(&w, ledger_part_name((enum ledger_part)part),
+                     (int64_t)ledger_used((enum ledger_part)part));
+    json_write_object_end(&w);
     json_write_object_end(&w);
     call_json_end(call, &w);
 }

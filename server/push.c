@@ -9,6 +9,7 @@
 #include "server/push.h"
 
 #include "base/duration.h"
+#include "base/ledger.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "server/options.h"
@@ -20,12 +21,19 @@
 
 enum { PRODUCER_NAME_MAX = 128 };
 
+/* The decoded body is no longer needed. */
+static void push_drop_body(struct push *push)
+{
+    buffer_done(&push->scratch[0]);
+    buffer_done(&push->scratch[1]);
+    ledger_update(LEDGER_BODIES, &push->counted, 0);
+}
+
 static void push_free(void *state)
 {
     struct push *push = state;
     batch_free(push->batch);
-    buffer_done(&push->scratch[0]);
-    buffer_done(&push->scratch[1]);
+    push_drop_body(push);
     buffer_done(&push->report);
 }
 
@@ -58,18 +66,24 @@ bool push_begin(struct push *push, struct call *call, enum store_kind kind,
     push->kind = kind;
     call->state = push;
     call->free_state = push_free;
-    size_t limit = server->options->http_body_size;
+    size_t limit = options_memory_share(server->options, server->options->http_body_size, 4);
     buffer_init(&push->scratch[0], limit);
     buffer_init(&push->scratch[1], limit);
     buffer_init(&push->report, PUSH_REPORT_MAX);
     count_add(&server->counters.push_requests[kind], 1);
     count_add(&server->counters.push_bytes[kind], call->request->body.size);
+    if (!store_writable(server->store, &err)) { /* before any work is done for it */
+        call_fail(call, &err);
+        return false;
+    }
     if (!body_decode_both(coding, call->request->body, &push->scratch[0], &push->scratch[1],
                           &push->body, &err)) {
         count_add(&server->counters.refused[kind][INGEST_BAD_BODY], 1);
         call_fail(call, &err);
         return false;
     }
+    ledger_update(LEDGER_BODIES, &push->counted,
+                  push->scratch[0].capacity + push->scratch[1].capacity);
     count_add(&server->counters.push_decoded_bytes[kind], push->body.size);
     push->batch = batch_new(server->store, call->tenant, kind, &err);
     if (push->batch && read_producer(push, &err))
@@ -210,8 +224,7 @@ void push_end(struct push *push, bool ok, const struct error *err)
         call_fail(call, stopped ? &push->stopped : err);
         return;
     }
-    buffer_done(&push->scratch[0]); /* the batch has its own copy of everything */
-    buffer_done(&push->scratch[1]);
+    push_drop_body(push); /* the batch has its own copy of everything */
     struct batch *batch = TAKE(push->batch);
     if (call->handed_over)
         *call->handed_over = true; /* it is suspended already */

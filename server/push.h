@@ -30,6 +30,7 @@ struct push {
     enum store_kind kind;
     struct batch *batch;      /* owned until it is committed */
     struct buffer scratch[2]; /* the body without its encodings */
+    size_t counted;           /* their bytes in the ledger of memory */
     struct slice body;        /* decoded */
     struct error stopped;     /* why the sink ended the request */
     uint64_t taken;           /* samples or entries in the batch */

@@ -9,6 +9,7 @@
 #include "server/routes.h"
 
 #include "base/clock.h"
+#include "base/ledger.h"
 #include "base/log.h"
 #include "base/pool.h"
 #include "server/api.h"
@@ -55,6 +56,7 @@ static const struct route routes[] = {
     {"/api/v1/status/runtimeinfo", GET, PROM, prometheus_runtimeinfo, false, false, NULL},
     {"/api/v1/status/flags", GET, PROM, prometheus_flags, false, false, NULL},
     {"/api/v1/status/config", GET, PROM, prometheus_config, false, false, NULL},
+    {"/api/v1/status/memory", GET, PROM, prometheus_memory, false, false, NULL},
     {"/api/v1/status/tsdb", GET, PROM, prometheus_tsdb, false, false, NULL},
     {"/api/v1/admin/tsdb/snapshot", POST_PUT, PROM, prometheus_snapshot, true, false, NULL},
 
@@ -174,7 +176,9 @@ static bool routes_begin(void *context, struct http_request *request)
         http_response_header(response, "Allow", allow_text(route->methods));
         return false;
     }
-    request->body_max = route->is_push ? server->options->http_body_size : FORM_BODY_MAX;
+    const struct options *o = server->options;
+    request->body_max =
+        route->is_push ? options_memory_share(o, o->http_body_size, 4) : FORM_BODY_MAX;
     return !route->check || route->check(request);
 }
 
@@ -197,6 +201,12 @@ static void run_pooled(void *context)
 
 static void run_on_query_thread(struct server *server, struct call *call)
 {
+    struct error err = {0};
+    if (ledger_is_full(&err)) { /* those that run may end, no more begin */
+        count_add(&server->counters.queries_rejected, 1);
+        call_fail(call, &err);
+        return;
+    }
     http_request_suspend(call->request, true);
     count_add(&server->counters.queries_waiting, 1);
     if (pool_submit(server->queries, NULL, run_pooled, call))

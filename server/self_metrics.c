@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/ledger.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "server/api.h"
@@ -298,6 +299,24 @@ static double open_descriptors(void)
     return count - 3; /* ".", ".." and the directory itself */
 }
 
+static void append_memory(struct buffer *out)
+{
+    const char *name = "etinde_memory_bytes";
+    exposition_family(out, name, GAUGE, "Memory by what it is for, as counted.");
+    for (int part = 0; part < LEDGER_PARTS; part++)
+        labelled(out, name, "component", ledger_part_name((enum ledger_part)part),
+                 number(ledger_used((enum ledger_part)part)));
+    one(out, "etinde_memory_counted_bytes", GAUGE, "The sum of etinde_memory_bytes.",
+        number(ledger_total()));
+    one(out, "etinde_memory_anonymous_bytes", GAUGE, "Anonymous memory, as the system counts it.",
+        number(ledger_anonymous()));
+    one(out, "etinde_memory_budget_bytes", GAUGE, "The budget of memory: the setting `memory`.",
+        number(ledger_limit()));
+    one(out, "etinde_memory_pressure", GAUGE,
+        "0: enough memory; 1: sealing early, caches dropped; 2: writes and queries get 503.",
+        (double)ledger_pressure());
+}
+
 static void append_process(struct buffer *out, const struct server *server)
 {
     struct rlimit limit = {0};
@@ -338,6 +357,7 @@ void status_metrics(struct call *call)
     append_pushes(out, &call->server->counters);
     append_queries(out, call->server);
     append_http(out, call->server);
+    append_memory(out);
     append_process(out, call->server);
     call->request->response.status = 200;
     call->request->response.content_type = EXPOSITION_CONTENT_TYPE;

@@ -40,7 +40,7 @@ static bool start_parts(struct server *server, struct error *err)
         .threads = (unsigned)o->http_threads,
         .connections_max = (unsigned)o->http_connections,
         .idle_timeout_s = (unsigned)(o->http_idle_timeout_ns / NS_PER_SECOND),
-        .bodies_max = o->http_bodies_memory,
+        .bodies_max = options_memory_share(o, o->http_bodies_memory, 4),
         .answer_max = o->http_answer_size,
     };
     struct http_handler handler;

@@ -11,9 +11,9 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/duration.h"
+#include "base/ledger.h"
 #include "storage/committer.h"
 #include "storage/rich_sample.h"
-#include "storage/sealer.h"
 #include "storage/store_internal.h"
 #include "storage/wal_record.h"
 
@@ -62,8 +62,19 @@ uint32_t store_oldest_batch_s(struct store *store)
     return oldest;
 }
 
+/* Tell the ledger what the batch holds by now. */
+static void batch_count(struct batch *batch)
+{
+    ledger_update(LEDGER_BATCHES, &batch->counted,
+                  sizeof(*batch) + batch->body.capacity + batch->rich.capacity +
+                      batch->metadata.capacity + batch->head_bytes.capacity +
+                      batch->table.capacity * sizeof(*batch->table.items) +
+                      batch->ids.capacity * sizeof(*batch->ids.items));
+}
+
 static void batch_destroy(struct batch *batch)
 {
+    ledger_update(LEDGER_BATCHES, &batch->counted, 0);
     array_done(&batch->table);
     array_done(&batch->ids);
     buffer_done(&batch->body);
@@ -127,7 +138,8 @@ void batch_free(struct batch *batch)
         return;
     struct store *store = batch->store;
     batch_reset(batch);
-    bool keep = batch->body.capacity <= SPARE_BYTES_MAX;
+    batch_count(batch);
+    bool keep = batch->counted <= SPARE_BYTES_MAX && ledger_pressure() == LEDGER_CALM;
     pthread_mutex_lock(&store->batches_lock);
     list_remove(store, batch);
     keep = keep && store->spare_count < SPARE_MAX;
@@ -156,15 +168,8 @@ static void set_bounds(struct batch *batch, enum store_kind kind)
 struct batch *batch_new(struct store *store, struct slice tenant, enum store_kind kind,
                         struct error *err)
 {
-    if (!committer_writable(store->committer, err))
+    if (!store_writable(store, err))
         return NULL;
-    uint64_t memory = store_counter(&store->head_memory);
-    if (memory > store->options.head_memory_max) {
-        sealer_wake(store->sealer);
-        return error_null(err, ERR_UNAVAILABLE,
-                          "entries in memory take %llu bytes, the limit is %zu",
-                          (unsigned long long)memory, store->options.head_memory_max);
-    }
     struct head *head = store_head(store, tenant, kind);
     if (head == NULL)
         head = store_head_make(store, tenant, kind, err);
@@ -490,6 +495,7 @@ void batch_commit(struct batch *batch, batch_done *done, void *context)
     memcpy(result.refused, batch->refused, sizeof(result.refused));
     if (!nothing) {
         encode_head(batch);
+        batch_count(batch);
         if (buffer_check(&batch->head_bytes, "a batch's series", &err) &&
             committer_enqueue(batch->store->committer, batch, &err))
             return;

@@ -58,6 +58,8 @@ struct batch {
     uint64_t lsn;
     bool repeated;
 
+    size_t counted; /* its bytes in the ledger of memory */
+
     struct arena *labels; /* for batch_labels; made when asked for */
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/ledger.h"
 #include "storage/batch_internal.h"
 #include "storage/crash_point.h"
 #include "storage/sealer.h"
@@ -21,7 +22,9 @@ enum {
     GROUP_RECORDS_MAX = 1 << 20,
     FROZEN_BYTES_WAKE = 8 * 1024 * 1024,
     PREFETCH_AHEAD = 12,
-    BUFFER_KEPT = 16 * 1024 * 1024
+    BUFFER_KEPT = 4 * 1024 * 1024,
+    LOGS_HELD_MS = 5000,
+    HELD_LOOK_MS = 5
 };
 
 struct committer {
@@ -37,6 +40,7 @@ struct committer {
     bool full;          /* the disk was full at the last try */
     bool failed;        /* for good */
     int64_t retry_ns;   /* monotonic: when to try again after `full` */
+    int64_t held_ns;    /* monotonic: since when batches of logs wait; 0: they do not */
     struct error cause; /* of full or failed */
 
     /* of the thread alone */
@@ -44,6 +48,7 @@ struct committer {
     uint64_t records;           /* in `bytes` */
     struct series_list defined; /* by this group */
     ARRAY(struct label) labels; /* scratch */
+    size_t counted;             /* of `bytes`, in the ledger of memory */
 };
 
 /* ---- the queue --------------------------------------------------------- */
@@ -109,30 +114,72 @@ bool committer_enqueue(struct committer *c, struct batch *batch, struct error *e
     return ok;
 }
 
-/* Everything that waits, up to a size; NULL when the thread must end. */
-static struct batch *take_group(struct committer *c)
+/*
+ * Log text that is not sealed has a cap.  Over it batches of logs wait for the sealer, which
+ * was woken, while others go on; but not for longer than LOGS_HELD_MS, lest a disk that
+ * takes no partitions stop the log.
+ */
+static bool logs_are_held(struct committer *c)
 {
-    pthread_mutex_lock(&c->lock);
-    while (c->first == NULL && !c->stopping)
-        pthread_cond_wait(&c->wake, &c->lock);
-    struct batch *first = c->first;
-    struct batch *batch = first;
+    const struct store *store = c->store;
+    size_t cap = store->options.log_text_max;
+    if (c->stopping || store->options.seal_interval_ns < 0 ||
+        store_log_memory(store) <= cap + cap / 2) {
+        c->held_ns = 0;
+        return false;
+    }
+    int64_t now_ns = clock_monotonic_ns();
+    if (c->held_ns == 0)
+        c->held_ns = now_ns;
+    return now_ns - c->held_ns < LOGS_HELD_MS * NS_PER_MS;
+}
+
+/* Cut out of the queue what goes into a group: all that may go, up to a size. */
+static struct batch *cut_group(struct committer *c)
+{
+    struct batch *group = NULL;
+    struct batch **end = &group;
+    struct batch **at = &c->first;
     size_t size = 0;
-    while (batch) {
-        size += batch_size(batch);
-        struct batch *next = batch->queue_next;
-        if (next == NULL || size >= GROUP_SIZE_AIM) {
-            batch->queue_next = NULL;
-            c->first = next;
-            if (next == NULL)
-                c->last = NULL;
-            break;
+    bool hold_logs = logs_are_held(c);
+    c->last = NULL;
+    while (*at) {
+        struct batch *batch = *at;
+        if (size >= GROUP_SIZE_AIM || (hold_logs && batch->head->kind == STORE_LOG)) {
+            c->last = batch;
+            at = &batch->queue_next;
+            continue;
         }
-        batch = next;
+        *at = batch->queue_next;
+        batch->queue_next = NULL;
+        *end = batch;
+        end = &batch->queue_next;
+        size += batch_size(batch);
     }
     c->queued -= size;
+    return group;
+}
+
+/* NULL when the thread must end. */
+static struct batch *take_group(struct committer *c)
+{
+    struct batch *group = NULL;
+    pthread_mutex_lock(&c->lock);
+    while (group == NULL && !(c->stopping && c->first == NULL)) {
+        if (c->first == NULL)
+            pthread_cond_wait(&c->wake, &c->lock);
+        group = cut_group(c);
+        if (group == NULL && c->first != NULL) { /* only logs, and they are held */
+            struct timespec until;
+            clock_gettime(CLOCK_REALTIME, &until);
+            until.tv_nsec += HELD_LOOK_MS * NS_PER_MS;
+            until.tv_sec += until.tv_nsec / NS_PER_SECOND;
+            until.tv_nsec %= NS_PER_SECOND;
+            pthread_cond_timedwait(&c->wake, &c->lock, &until);
+        }
+    }
     pthread_mutex_unlock(&c->lock);
-    return first;
+    return group;
 }
 
 /* ---- encoding ---------------------------------------------------------- */
@@ -301,7 +348,9 @@ static void apply_batch(struct committer *c, struct batch *batch, struct batch_r
         producers_add(store->producers, &id);
     }
     __atomic_add_fetch(&store->head_memory, (uint64_t)applied.memory, __ATOMIC_RELAXED);
-    if (applied.frozen_bytes > FROZEN_BYTES_WAKE)
+    if (batch->head->kind == STORE_LOG)
+        __atomic_add_fetch(&store->log_memory, (uint64_t)applied.memory, __ATOMIC_RELAXED);
+    if (applied.frozen_bytes > FROZEN_BYTES_WAKE || sealer_is_wanted(store))
         sealer_wake(store->sealer);
     count_result(store, batch, &applied);
     result->lsn = batch->lsn;
@@ -410,6 +459,7 @@ static void commit_group(struct committer *c, struct batch *group)
         apply_group(c, group);
     else
         refuse_group(c, group, &err);
+    ledger_update(LEDGER_WAL, &c->counted, c->bytes.capacity);
     if (c->bytes.capacity > BUFFER_KEPT) {
         buffer_done(&c->bytes);
         buffer_init(&c->bytes, UINT32_MAX);
@@ -473,6 +523,7 @@ void committer_free(struct committer *c)
     if (c == NULL)
         return;
     committer_stop(c, true);
+    ledger_update(LEDGER_WAL, &c->counted, 0);
     buffer_done(&c->bytes);
     array_done(&c->defined);
     array_done(&c->labels);

@@ -214,7 +214,7 @@ static bool select_day(struct merging *merging, int32_t day, struct error *err)
 static bool select_partitions(struct cursor *cursor, struct error *err)
 {
     const struct cursor_request *request = &cursor->request;
-    AUTO(arena_drop) struct arena *arena = arena_new((size_t)64 << 20);
+    AUTO(arena_drop) struct arena *arena = arena_new_in_budget((size_t)64 << 20);
     struct merging merging = {.cursor = cursor};
     struct catalog_day *days;
     size_t count;
@@ -249,7 +249,7 @@ static struct cursor *cursor_new(struct store *store, const struct cursor_reques
     cursor->store = store;
     cursor->request = *request;
     cursor->memory_max = request->memory_max ? request->memory_max : CURSOR_MEMORY_DEFAULT;
-    cursor->arena = arena_new(cursor->memory_max);
+    cursor->arena = arena_new_in_budget(cursor->memory_max);
     return cursor;
 }
 

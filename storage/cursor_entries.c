@@ -275,7 +275,7 @@ static bool reach_next(struct entry_stream *stream, struct error *err)
     struct log_source *source = &stream->sources.items[index];
     if (!cursor_goes_on(stream->cursor, err))
         return false;
-    source->arena = arena_new(stream->cursor->memory_max);
+    source->arena = arena_new_in_budget(stream->cursor->memory_max);
     if (!(source->piece ? decode_piece(source, err) : decode_chunk(stream, source, err)))
         return false;
     source->at = find_time(&source->entries, stream->cursor->request.start_ns, false);

@@ -177,7 +177,7 @@ static bool fill(struct cursor_reader *reader, struct sample_column *out, struct
 bool cursor_read_rich(struct cursor_reader *reader, struct sample_column *out, struct error *err)
 {
     if (reader->arena == NULL)
-        reader->arena = arena_new(reader->cursor->memory_max);
+        reader->arena = arena_new_in_budget(reader->cursor->memory_max);
     arena_reset(reader->arena);
     reader->rich.count = 0;
     reader->before_ns = INT64_MIN;

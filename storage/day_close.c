@@ -370,7 +370,7 @@ static bool head_in_day(struct head *head, int32_t day)
         if (!more)
             end = head->series.count;
         for (; !found && at < end; at++)
-            found = series_in_day(head->series.items[at], day);
+            found = series_in_day(head_series(head, at), day);
         pthread_mutex_unlock(&head->lock);
     }
     return found;

@@ -7,6 +7,7 @@
 #include "storage/head.h"
 
 #include "base/error.h"
+#include "base/ledger.h"
 
 #include <assert.h>
 
@@ -22,6 +23,7 @@ struct head *head_new(struct slice tenant, enum store_kind kind)
     memcpy(head->tenant, tenant.data, tenant.size);
     head->kind = kind;
     head->newest_ns = INT64_MIN;
+    head->oldest_ns = INT64_MAX;
     pthread_mutex_init(&head->lock, NULL);
     postings_init(&head->postings);
     lookup_init(&head->lookup);
@@ -42,7 +44,7 @@ void head_free(struct head *head)
     if (head == NULL)
         return;
     for (size_t i = 0; i < head->series.count; i++) {
-        struct series *series = head->series.items[i];
+        struct series *series = head_series(head, i);
         if (series == NULL)
             continue;
         head_chunk_unref(series->open);
@@ -50,7 +52,12 @@ void head_free(struct head *head)
         chunks_free(series->frozen);
         free(series);
     }
-    array_done(&head->series);
+    for (size_t i = 0; i < head->series.pages.count; i++)
+        free(head->series.pages.items[i]);
+    array_done(&head->series.pages);
+    ledger_update(head->kind == STORE_LOG ? LEDGER_LOG_TEXT : LEDGER_HEAD, &head->counted_chunks,
+                  0);
+    ledger_update(LEDGER_INDEX, &head->counted_index, 0);
     array_done(&head->queue);
     table_done(&head->table);
     postings_done(&head->postings);
@@ -59,7 +66,48 @@ void head_free(struct head *head)
     free(head);
 }
 
+/* ---- memory -------------------------------------------------------------- */
+
+size_t head_index_memory(const struct head *head)
+{
+    return sizeof(*head) + head->series_bytes + postings_memory(&head->postings) +
+           table_memory(&head->table) + head->series.bytes +
+           head->series.pages.capacity * sizeof(struct series_page *);
+}
+
+void head_count_memory(struct head *head)
+{
+    ledger_update(head->kind == STORE_LOG ? LEDGER_LOG_TEXT : LEDGER_HEAD, &head->counted_chunks,
+                  head->chunk_bytes);
+    ledger_update(LEDGER_INDEX, &head->counted_index, head_index_memory(head));
+}
+
 /* ---- making series ----------------------------------------------------- */
+
+static void pages_add(struct series_pages *pages, struct series *series)
+{
+    if (pages->count % SERIES_PAGE == 0) {
+        struct series_page *fresh = xcalloc(1, sizeof(*fresh));
+        array_push(&pages->pages, fresh);
+        pages->bytes += sizeof(*fresh);
+    }
+    struct series_page **page = &pages->pages.items[pages->count / SERIES_PAGE];
+    (*page)->items[pages->count % SERIES_PAGE] = series;
+    (*page)->live++;
+    pages->count++;
+}
+
+/* The last page stays: ids are still given out in it. */
+static void pages_remove(struct series_pages *pages, uint32_t id)
+{
+    struct series_page **page = &pages->pages.items[id / SERIES_PAGE];
+    (*page)->items[id % SERIES_PAGE] = NULL;
+    if (--(*page)->live > 0 || id / SERIES_PAGE == pages->count / SERIES_PAGE)
+        return;
+    free(*page);
+    *page = NULL;
+    pages->bytes -= sizeof(**page);
+}
 
 struct series_key {
     struct hash128 fingerprint;
@@ -84,7 +132,7 @@ static bool series_equal(const void *items, uint32_t index, const void *key)
 {
     const struct head *head = items;
     const struct series_key *wanted = key;
-    const struct series *series = head->series.items[index];
+    const struct series *series = head_series(head, index);
     return hash128_equal(series->fingerprint, wanted->fingerprint) &&
            has_labels(head, series, wanted->labels);
 }
@@ -107,11 +155,13 @@ static struct series *series_make(struct head *head, const struct series_key *ke
         series->pairs[i] = postings_intern(&head->postings, label->name, label->value);
         postings_add(&head->postings, series->pairs[i], series->id);
     }
-    array_push(&head->series, series);
+    pages_add(&head->series, series);
+    postings_add_series(&head->postings, series->id);
     table_insert(&head->table, key->fingerprint.low, series->id);
     head->series_bytes += series_memory(series);
     head->series_count++;
     head->series_created++;
+    head_count_memory(head);
     return series;
 }
 
@@ -125,15 +175,20 @@ struct series *head_define(struct head *head, struct labels labels, uint32_t ser
     pthread_mutex_lock(&head->lock);
     struct series *series = NULL;
     uint32_t id = table_find(&head->table, key.fingerprint.low, series_equal, head, &key);
+    bool no_memory = false;
     if (id != TABLE_NONE)
-        series = head->series.items[id];
+        series = head_series(head, id);
+    else if (series_max > 0 && ledger_is_spent()) /* 0: replay, which must go on */
+        no_memory = true;
     else if ((series_max == 0 || head->series_count < series_max) &&
              head->series.count < TABLE_NONE)
         series = series_make(head, &key);
     if (series)
         series_touch(series, now_s);
     pthread_mutex_unlock(&head->lock);
-    if (series == NULL)
+    if (no_memory)
+        error_set(err, ERR_UNAVAILABLE, "there is no memory left for new series");
+    else if (series == NULL)
         error_set(err, ERR_RATE, "tenant %s has %u active series, the limit", head->tenant,
                   series_max);
     return series;
@@ -172,6 +227,8 @@ static bool open_is_due(const struct head_chunk *chunk, const struct freeze_rule
         return true;
     if (chunk->log && rule->log_bytes_over > 0 && chunk->capacity > rule->log_bytes_over)
         return true;
+    if (chunk->log && chunk->created_s < rule->log_before_s)
+        return true;
     if (chunk->side)
         return chunk->created_s < rule->side_before_s;
     return chunk->touched_s < rule->idle_before_s || chunk->created_s < rule->made_before_s;
@@ -187,8 +244,9 @@ static void scan(struct head *head, void (*visit)(struct head *, struct series *
             pthread_mutex_unlock(&head->lock);
             pthread_mutex_lock(&head->lock);
         }
-        if (head->series.items[i])
-            visit(head, head->series.items[i], context);
+        struct series *series = head_series(head, i);
+        if (series)
+            visit(head, series, context);
     }
     pthread_mutex_unlock(&head->lock);
 }
@@ -208,10 +266,19 @@ void head_freeze(struct head *head, const struct freeze_rule *rule)
     scan(head, freeze_visit, &copy);
 }
 
-static void lower(uint64_t *lowest, const struct head_chunk *chunk)
+struct oldest {
+    uint64_t lsn;
+    int64_t time_ns;
+};
+
+static void lower(struct oldest *oldest, const struct head_chunk *chunk)
 {
-    if (chunk && chunk->first_lsn < *lowest)
-        *lowest = chunk->first_lsn;
+    if (chunk == NULL)
+        return;
+    if (chunk->first_lsn < oldest->lsn)
+        oldest->lsn = chunk->first_lsn;
+    if (chunk->first_ns < oldest->time_ns)
+        oldest->time_ns = chunk->first_ns;
 }
 
 static void oldest_visit(struct head *head, struct series *series, void *context)
@@ -225,9 +292,32 @@ static void oldest_visit(struct head *head, struct series *series, void *context
 
 uint64_t head_oldest_lsn(struct head *head)
 {
-    uint64_t lowest = UINT64_MAX;
-    scan(head, oldest_visit, &lowest);
-    return lowest;
+    struct oldest oldest = {UINT64_MAX, INT64_MAX};
+    /* What is stored behind the scan notes its own time again: head_apply. */
+    pthread_mutex_lock(&head->lock);
+    head->oldest_ns = INT64_MAX;
+    pthread_mutex_unlock(&head->lock);
+    scan(head, oldest_visit, &oldest);
+    pthread_mutex_lock(&head->lock);
+    if (oldest.time_ns < head->oldest_ns)
+        head->oldest_ns = oldest.time_ns;
+    pthread_mutex_unlock(&head->lock);
+    return oldest.lsn;
+}
+
+static void age_visit(struct head *head, struct series *series, void *context)
+{
+    struct log_ages *ages = context;
+    (void)head;
+    if (series->open)
+        array_push(ages, ((struct log_age){series->open->created_s, series->open->capacity}));
+    if (series->side)
+        array_push(ages, ((struct log_age){series->side->created_s, series->side->capacity}));
+}
+
+void head_log_ages(struct head *head, struct log_ages *ages)
+{
+    scan(head, age_visit, ages);
 }
 
 /* ---- removing idle series ---------------------------------------------- */
@@ -244,7 +334,11 @@ static void judge_idle(void *context)
     struct removal *removal = context;
     struct head *head = removal->head;
     for (size_t i = 0; i < head->series.count; i++) {
-        struct series *series = head->series.items[i];
+        if (head->series.pages.items[i / SERIES_PAGE] == NULL) {
+            i += SERIES_PAGE - 1;
+            continue;
+        }
+        struct series *series = head_series(head, i);
         if (series == NULL || series->open || series->side || series->frozen)
             continue;
         if (__atomic_load_n(&series->used_s, __ATOMIC_RELAXED) >= removal->used_before_s)
@@ -257,7 +351,7 @@ static void judge_idle(void *context)
 static bool is_gone(const void *context, uint32_t id)
 {
     const struct head *head = context;
-    return head->series.items[id] == NULL;
+    return head_series(head, id) == NULL;
 }
 
 size_t head_remove_idle(struct head *head, uint32_t used_before_s)
@@ -269,22 +363,19 @@ size_t head_remove_idle(struct head *head, uint32_t used_before_s)
     ARRAY(uint32_t) pairs = {0};
     for (size_t i = 0; i < count; i++) {
         struct series *series = removal.gone.items[i];
-        head->series.items[series->id] = NULL;
+        pages_remove(&head->series, series->id);
         table_remove(&head->table, series->fingerprint.low, series->id);
         for (size_t k = 0; k < series->pair_count; k++)
             array_push(&pairs, series->pairs[k]);
         head->series_bytes -= series_memory(series);
         free(series);
     }
-    /* Each list is filtered once, however many of its series go. */
-    AUTO(memory_drop) bool *seen = xcalloc(head->postings.pairs.count, sizeof(*seen));
-    for (size_t i = 0; i < pairs.count; i++) {
-        if (!seen[pairs.items[i]])
-            postings_remove(&head->postings, pairs.items[i], is_gone, head);
-        seen[pairs.items[i]] = true;
-    }
+    if (count > 0)
+        postings_remove(&head->postings, pairs.items, pairs.count, is_gone, head);
+    postings_reclaim(&head->postings);
     head->series_count -= count;
     head->series_removed += count;
+    head_count_memory(head);
     pthread_mutex_unlock(&head->lock);
     array_done(&pairs);
     array_done(&removal.gone);

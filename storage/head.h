@@ -55,6 +55,21 @@ static inline void series_touch(struct series *series, uint32_t now_s)
 
 struct series_list ARRAY_BODY(struct series *);
 
+/*
+ * Series by id.  Ids only grow and are not used again, so a page whose series have all
+ * left is freed.
+ */
+enum { SERIES_PAGE = 1024 };
+struct series_page {
+    uint32_t live;
+    struct series *items[SERIES_PAGE]; /* NULL: removed */
+};
+struct series_pages {
+    ARRAY(struct series_page *) pages; /* NULL: freed */
+    size_t count;                      /* ids given out */
+    size_t bytes;
+};
+
 struct head {
     char tenant[TENANT_NAME_MAX + 1];
     enum store_kind kind;
@@ -62,14 +77,28 @@ struct head {
 
     pthread_mutex_t lock;
     struct postings postings;
-    struct table table;        /* fingerprint to id */
-    struct series_list series; /* by id; NULL: removed */
-    struct id_list queue;      /* ids of series with frozen chunks */
+    struct table table; /* fingerprint to id */
+    struct series_pages series;
+    struct id_list queue; /* ids of series with frozen chunks */
     uint64_t applied_lsn;
     size_t chunk_bytes, frozen_bytes, series_bytes;
     uint64_t series_count, series_created, series_removed, chunk_count;
-    int64_t newest_ns;
+    int64_t oldest_ns, newest_ns;         /* of entries here; oldest as of the sealer's last look */
+    size_t counted_chunks, counted_index; /* in the ledger of memory */
 };
+
+/* Series number `id`, NULL when it was removed.  Needs the lock. */
+static inline struct series *head_series(const struct head *head, size_t id)
+{
+    const struct series_page *page = head->series.pages.items[id / SERIES_PAGE];
+    return page ? page->items[id % SERIES_PAGE] : NULL;
+}
+
+/* Bytes of the index: all of a head but chunks and the lookup cache.  Needs the lock. */
+size_t head_index_memory(const struct head *head);
+
+/* Tell the ledger of memory what the head holds by now.  Needs the lock. */
+void head_count_memory(struct head *head);
 
 struct head *head_new(struct slice tenant, enum store_kind kind);
 void head_free(struct head *head); /* NULL is fine */
@@ -135,6 +164,7 @@ struct freeze_rule {
     uint32_t side_before_s; /* side chunks begun before */
     uint64_t lsn_until;     /* chunks that begin at or below this LSN */
     size_t log_bytes_over;  /* log chunks larger than this */
+    uint32_t log_before_s;  /* log chunks begun before */
 };
 /* Freeze the open chunks for which the rule holds; locks the head piece by piece. */
 void head_freeze(struct head *head, const struct freeze_rule *rule);
@@ -142,7 +172,18 @@ void head_freeze(struct head *head, const struct freeze_rule *rule);
 /* The lowest LSN of an entry that the head holds, UINT64_MAX when it holds none. */
 uint64_t head_oldest_lsn(struct head *head);
 
-/* Take out series that hold nothing and were not asked for since `used_before_s`. */
+/* The bytes and ages of open log chunks, behind what is in `ages`. */
+struct log_age {
+    uint32_t created_s;
+    uint32_t bytes;
+};
+struct log_ages ARRAY_BODY(struct log_age);
+void head_log_ages(struct head *head, struct log_ages *ages);
+
+/*
+ * Take out series that hold nothing and were not asked for since `used_before_s`, and
+ * what of the index only they had.
+ */
 size_t head_remove_idle(struct head *head, uint32_t used_before_s);
 
 #endif

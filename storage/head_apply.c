@@ -58,8 +58,11 @@ static bool in_window(const struct apply_batch *batch, const struct series *seri
     return false;
 }
 
-static struct head_chunk *chunk_start(struct head *head, bool side, uint32_t now_s)
+/* `time_ns`: of what will be its first entry. */
+static struct head_chunk *chunk_start(struct head *head, bool side, int64_t time_ns, uint32_t now_s)
 {
+    if (time_ns < head->oldest_ns)
+        head->oldest_ns = time_ns;
     struct head_chunk *chunk = head_chunk_new(head->kind == STORE_LOG, side, now_s);
     head->chunk_bytes += head_chunk_memory(chunk);
     head->chunk_count++;
@@ -156,9 +159,11 @@ static void apply_late_sample(struct head *head, const struct apply_batch *batch
         (series->side->count >= SIDE_SAMPLES_MAX || series->side->size >= SIDE_BYTES_MAX))
         head_freeze_chunk(head, series, &series->side);
     if (series->side == NULL)
-        series->side = chunk_start(head, true, batch->now_s);
+        series->side = chunk_start(head, true, time_ns, batch->now_s);
     head->chunk_bytes -= head_chunk_memory(series->side);
     series->side = add_side(batch, series->side, sample);
+    if (time_ns < head->oldest_ns)
+        head->oldest_ns = time_ns;
     head->chunk_bytes += head_chunk_memory(series->side);
 }
 
@@ -183,14 +188,14 @@ apply_sample(struct head *head, const struct apply_batch *batch, uint32_t number
     if (chunk == NULL || head_chunk_ends_before(chunk, time_ns) || (rich && !chunk->rich)) {
         if (chunk)
             head_freeze_chunk(head, series, &series->open);
-        chunk = chunk_start(head, false, batch->now_s);
+        chunk = chunk_start(head, false, time_ns, batch->now_s);
         chunk->rich = rich;
     } else if (chunk->count == 1) {
         /* The second sample tells the interval, and so where the chunk ends. */
         head_chunk_set_interval(chunk, time_ns);
         if (head_chunk_ends_before(chunk, time_ns)) {
             head_freeze_chunk(head, series, &series->open);
-            chunk = chunk_start(head, false, batch->now_s);
+            chunk = chunk_start(head, false, time_ns, batch->now_s);
             chunk->rich = rich;
         }
     }
@@ -295,7 +300,7 @@ static void store_entry(struct head *head, const struct apply_batch *batch, stru
         chunk = NULL;
     }
     if (chunk == NULL)
-        chunk = *slot = chunk_start(head, slot == &series->side, batch->now_s);
+        chunk = *slot = chunk_start(head, slot == &series->side, entry->time_ns, batch->now_s);
     head->chunk_bytes -= head_chunk_memory(chunk);
     head_chunk_add_entry(chunk, entry->time_ns, entry->line, entry->metadata, batch->lsn,
                          batch->now_s);
@@ -358,6 +363,7 @@ bool head_apply(struct head *head, const struct apply_batch *batch, struct apply
                                          : apply_entries(head, batch, result);
     head->applied_lsn = batch->lsn;
     result->memory = (int64_t)head->chunk_bytes - (int64_t)before;
+    head_count_memory(head);
     result->frozen_bytes = head->frozen_bytes;
     pthread_mutex_unlock(&head->lock);
     return ok;

@@ -2,6 +2,7 @@
 #include "storage/lookup.h"
 
 #include "base/compiler.h"
+#include "base/ledger.h"
 #include "base/memory.h"
 #include "storage/head.h"
 
@@ -24,6 +25,7 @@ void lookup_init(struct lookup *lookup)
 void lookup_done(struct lookup *lookup)
 {
     free(lookup->slots);
+    ledger_update(LEDGER_LOOKUP, &lookup->counted, 0);
     for (int i = 0; i < LOOKUP_STRIPES; i++)
         pthread_mutex_destroy(&lookup->stripes[i].lock);
 }
@@ -130,6 +132,7 @@ static void rebuild(struct lookup *lookup, uint32_t stripe_slots)
             place(lookup, old[i]);
     }
     free(old);
+    ledger_update(LEDGER_LOOKUP, &lookup->counted, lookup_memory(lookup));
 }
 
 /* The series learn when their slots were last used. */
@@ -178,13 +181,31 @@ void lookup_put(struct lookup *lookup, struct hash128 key, struct series *series
     pthread_mutex_unlock(&lookup->stripes[stripe].lock);
 }
 
+/* As many slots of a stripe as what is alive needs: fewer only when a quarter would do. */
+static uint32_t fitting_slots(const struct lookup *lookup)
+{
+    uint32_t most = 0;
+    size_t count = (size_t)LOOKUP_STRIPES * lookup->stripe_slots;
+    uint32_t alive[LOOKUP_STRIPES] = {0};
+    for (size_t i = 0; i < count; i++) {
+        if (lookup->slots[i].series && !lookup->slots[i].series->dead)
+            alive[i / lookup->stripe_slots]++;
+    }
+    for (int i = 0; i < LOOKUP_STRIPES; i++)
+        most = alive[i] > most ? alive[i] : most;
+    uint32_t slots = lookup->stripe_slots;
+    while (slots > STRIPE_SLOTS_FIRST && most < slots / 8)
+        slots /= 2;
+    return slots;
+}
+
 void lookup_sweep(struct lookup *lookup, void (*judge)(void *context), void *context)
 {
     lock_all(lookup);
     hand_marks_on(lookup);
     judge(context);
     if (lookup->stripe_slots > 0)
-        rebuild(lookup, lookup->stripe_slots);
+        rebuild(lookup, fitting_slots(lookup));
     unlock_all(lookup);
 }
 

@@ -49,6 +49,7 @@ struct lookup {
     uint64_t seed;
     struct lookup_slot *slots; /* changes with all stripes locked; stored atomically */
     uint32_t stripe_slots;     /* of each stripe: a power of two, at most 3/4 full; likewise */
+    size_t counted;            /* in the ledger of memory; changes with all stripes locked */
     struct lookup_stripe stripes[LOOKUP_STRIPES];
 };
 

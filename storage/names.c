@@ -15,6 +15,8 @@ struct gathering {
     const struct names_request *request;
     struct arena *arena;
     ARRAY(struct slice) names;
+    struct head *head; /* whose texts may stand in `names`; NULL: none */
+    uint32_t entered;
 };
 
 static bool chunk_overlaps(const struct gathering *g, const struct head_chunk *chunk)
@@ -55,17 +57,20 @@ static bool gather_head(struct gathering *g, struct head *head, struct error *er
     const struct names_request *request = g->request;
     struct id_list ids = {0};
     pthread_mutex_lock(&head->lock);
+    g->head = head;
+    g->entered = postings_enter(&head->postings);
     struct postings_plan *plan = postings_plan_new(
         &head->postings, request->matchers, request->matcher_count, (uint32_t)head->series.count);
     pthread_mutex_unlock(&head->lock);
     bool ok = postings_decide(plan, err);
     if (ok) {
         pthread_mutex_lock(&head->lock);
-        AUTO(memory_drop) bool *seen = xcalloc(head->postings.symbols.texts.count, sizeof(*seen));
+        AUTO(memory_drop)
+        bool *seen = xcalloc(symbols_bound(&head->postings.symbols), sizeof(*seen));
         uint32_t label = symbols_find(&head->postings.symbols, request->label);
         postings_select(&head->postings, plan, &ids);
         for (size_t i = 0; i < ids.count; i++) {
-            const struct series *series = head->series.items[ids.items[i]];
+            const struct series *series = head_series(head, ids.items[i]);
             if (series && series_overlaps(g, series))
                 note_series(g, head, series, label, seen);
         }
@@ -133,7 +138,7 @@ bool store_names(struct store *store, const struct names_request *request, struc
                  struct slice **names, size_t *count, bool *truncated, struct error *err)
 {
     struct gathering g = {.request = request, .arena = arena};
-    AUTO(arena_drop) struct arena *scratch = arena_new((size_t)64 << 20);
+    AUTO(arena_drop) struct arena *scratch = arena_new_in_budget((size_t)64 << 20);
     struct catalog_day *days;
     size_t day_count = 0;
     struct head *head = store_head(store, request->tenant, request->kind);
@@ -144,6 +149,8 @@ bool store_names(struct store *store, const struct names_request *request, struc
     for (size_t i = 0; ok && i < day_count; i++)
         ok = gather_day(&g, store, days[i].day, err);
     ok = ok && give_names(&g, names, count, truncated, err);
+    if (g.head)
+        postings_leave(&g.head->postings, g.entered);
     array_done(&g.names);
     return ok;
 }

@@ -260,9 +260,12 @@ void postings_select(const struct postings *postings, const struct postings_plan
             break;
     }
     if (first) {
-        array_reserve(out, plan->id_bound);
-        for (uint32_t id = 0; id < plan->id_bound; id++)
-            out->items[out->count++] = id;
+        const struct label_pair *all = &postings->all;
+        array_reserve(out, all->count);
+        if (all->count > 0)
+            memcpy(out->items, all->capacity ? all->ids : &all->one,
+                   all->count * sizeof(*all->ids));
+        out->count = all->count;
     }
     for (size_t i = 0; i < plan->count && out->count > 0; i++) {
         if (!plan->terms[i].subtract)

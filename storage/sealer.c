@@ -11,13 +11,15 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/error.h"
+#include "base/ledger.h"
 #include "storage/crash_point.h"
 #include "storage/day_close.h"
 #include "storage/seal_encode.h"
 #include "storage/store_internal.h"
 
+#include <malloc.h>
+
 enum {
-    IDLE_S = 35 * 60,
     MADE_S = 2 * 3600,
     SIDE_S = 5 * 60,
     UNUSED_S = 10 * 60,
@@ -27,8 +29,9 @@ enum {
     CLOSE_EVERY_S = 60,
     CLOSE_AFTER_FAILURE_S = 600,
     CLOSE_QUIET_S = 300,
-    LOG_BYTES_MAX = 32 * 1024 * 1024,
     LOG_CHUNK_LARGE = 32 * 1024,
+    SHORT_UNUSED_S = 30, /* when memory is short */
+    TRIM_EVERY_S = 5,
     LABELS_MAX = 65535
 };
 
@@ -43,6 +46,7 @@ struct sealer {
     uint32_t size_s;                 /* when the total size was last looked at */
     uint32_t close_s;                /* when to look for days to close */
     uint32_t between_s;              /* when the last pass was, while a day is rewritten */
+    uint32_t trimmed_s;              /* when memory was last given back */
 };
 
 /* ---- one head ---------------------------------------------------------- */
@@ -70,7 +74,7 @@ static void take_frozen(struct pass *pass)
     struct id_list queue = head->queue;
     head->queue = (struct id_list){0};
     for (size_t i = 0; i < queue.count; i++) {
-        struct series *series = head->series.items[queue.items[i]];
+        struct series *series = head_series(head, queue.items[i]);
         series->queued = false;
         for (struct head_chunk *chunk = series->frozen; chunk; chunk = chunk->next) {
             struct seal_item item = {series, head_chunk_ref(chunk), partition_day(chunk->first_ns),
@@ -100,7 +104,7 @@ static void give_back(struct pass *pass)
     array_done(&pass->labels);
 }
 
-static void drop_chunk(struct head *head, struct seal_item *item)
+static void drop_chunk(struct store *store, struct head *head, struct seal_item *item)
 {
     struct head_chunk **at = &item->series->frozen;
     while (*at != item->chunk)
@@ -109,6 +113,8 @@ static void drop_chunk(struct head *head, struct seal_item *item)
     size_t bytes = head_chunk_memory(item->chunk);
     head->chunk_bytes -= bytes;
     head->frozen_bytes -= bytes;
+    if (head->kind == STORE_LOG) /* batches may wait for this */
+        __atomic_sub_fetch(&store->log_memory, bytes, __ATOMIC_RELAXED);
     head->chunk_count--;
     head_chunk_unref(item->chunk); /* the series' reference; the item has its own */
     item->dropped = true;
@@ -123,10 +129,11 @@ static void drop_committed(struct pass *pass, size_t end, int32_t day)
     for (size_t i = 0; i < end; i++) {
         struct seal_item *item = &pass->items.items[i];
         if (!item->dropped && item->last_day == day) {
-            drop_chunk(head, item);
+            drop_chunk(pass->store, head, item);
             dropped++;
         }
     }
+    head_count_memory(head);
     pthread_mutex_unlock(&head->lock);
     store_count(&pass->store->counters.chunks_sealed, dropped);
 }
@@ -275,6 +282,12 @@ static uint32_t ago(uint32_t now_s, uint32_t seconds)
     return now_s > seconds ? now_s - seconds : 0;
 }
 
+static uint32_t idle_s(const struct store *store)
+{
+    return (uint32_t)(store->options.series_idle_ns / NS_PER_SECOND);
+}
+
+/* Open text of all logs. */
 static size_t log_bytes(struct store *store)
 {
     size_t bytes = 0;
@@ -289,37 +302,94 @@ static size_t log_bytes(struct store *store)
     return bytes;
 }
 
+/* Chunks are worth sealing for their memory: they hold an eighth of the budget at least. */
+static bool chunks_are_large(const struct store *store)
+{
+    return store_counter(&store->head_memory) > ledger_limit() / 8;
+}
+
+bool sealer_is_wanted(const struct store *store)
+{
+    return store_log_memory(store) > store->options.log_text_max ||
+           (chunks_are_large(store) && ledger_pressure() != LEDGER_CALM);
+}
+
+static int by_age(const void *a, const void *b)
+{
+    uint32_t left = ((const struct log_age *)a)->created_s;
+    uint32_t right = ((const struct log_age *)b)->created_s;
+    return left < right ? -1 : left > right;
+}
+
+/* Log text over its cap: first what is worth a chunk, then the oldest of what is left. */
+static void freeze_logs(struct store *store, struct freeze_rule *rule)
+{
+    size_t cap = store->options.log_text_max;
+    if (log_bytes(store) <= cap / 4 * 3)
+        return;
+    rule->log_bytes_over = LOG_CHUNK_LARGE;
+    freeze_all(store, rule, true);
+    size_t left = log_bytes(store);
+    if (left <= cap / 2)
+        return;
+    struct log_ages ages = {0};
+    struct head *head;
+    for (size_t i = 0; (head = store_head_at(store, i)) != NULL; i++) {
+        if (head->kind == STORE_LOG)
+            head_log_ages(head, &ages);
+    }
+    if (ages.count > 1)
+        qsort(ages.items, ages.count, sizeof(*ages.items), by_age);
+    for (size_t i = 0; i < ages.count && left > cap / 2; i++) {
+        left = left > ages.items[i].bytes ? left - ages.items[i].bytes : 0;
+        rule->log_before_s = ages.items[i].created_s + 1;
+    }
+    array_done(&ages);
+    freeze_all(store, rule, true);
+}
+
 static void freeze_due(struct store *store)
 {
     uint32_t now_s = store_now_s();
-    struct freeze_rule rule = {.idle_before_s = ago(now_s, IDLE_S),
+    struct freeze_rule rule = {.idle_before_s = ago(now_s, idle_s(store)),
                                .made_before_s = ago(now_s, MADE_S),
                                .side_before_s = ago(now_s, SIDE_S)};
     struct wal_stats wal;
     wal_stats_read(store->wal, &wal);
     if (wal.bytes > store->options.wal_size_max)
         rule.lsn_until = wal_oldest_last_lsn(store->wal);
-    if (store_counter(&store->head_memory) > store->options.head_memory_max / 10 * 6)
+    if (store_counter(&store->head_memory) > store->options.head_memory_max / 10 * 6 ||
+        (chunks_are_large(store) && ledger_pressure() != LEDGER_CALM))
         rule.all = true;
     freeze_all(store, &rule, false);
-    if (log_bytes(store) > LOG_BYTES_MAX) {
-        rule.log_bytes_over = LOG_CHUNK_LARGE;
-        freeze_all(store, &rule, true);
-    }
-    if (log_bytes(store) > 2 * (size_t)LOG_BYTES_MAX) {
-        rule.all = true;
-        freeze_all(store, &rule, true);
-    }
+    freeze_logs(store, &rule);
+}
+
+/* When memory is short, what was freed goes back to the system. */
+static void trim(struct sealer *sealer)
+{
+    uint32_t now_s = store_now_s();
+    if (ledger_pressure() == LEDGER_CALM || now_s - sealer->trimmed_s < TRIM_EVERY_S)
+        return;
+    sealer->trimmed_s = now_s;
+    malloc_trim(0);
+    ledger_measure();
 }
 
 static void remove_idle(struct sealer *sealer)
 {
     struct store *store = sealer->store;
     uint32_t now_s = store_now_s();
-    if (now_s - sealer->removed_s < REMOVE_EVERY_S)
+    uint32_t unused_s = idle_s(store) < UNUSED_S ? idle_s(store) : UNUSED_S;
+    uint32_t every_s = unused_s < REMOVE_EVERY_S ? unused_s : REMOVE_EVERY_S;
+    if (ledger_pressure() == LEDGER_FULL) {
+        unused_s = unused_s < SHORT_UNUSED_S ? unused_s : SHORT_UNUSED_S;
+        every_s = every_s < TRIM_EVERY_S ? every_s : TRIM_EVERY_S;
+    }
+    if (now_s - sealer->removed_s < every_s)
         return;
     sealer->removed_s = now_s;
-    uint32_t used_before = ago(now_s, UNUSED_S);
+    uint32_t used_before = ago(now_s, unused_s);
     uint32_t oldest = store_oldest_batch_s(store);
     struct head *head;
     for (size_t i = 0; (head = store_head_at(store, i)) != NULL; i++)
@@ -451,6 +521,7 @@ static void run_pass(struct sealer *sealer)
     freeze_due(store);
     bool ok = seal_all_heads(store, &err) && remove_segments(store, &err);
     remove_idle(sealer);
+    trim(sealer);
     ok = retention_due(sealer, &err) && ok;
     ok = size_due(sealer, &err) && ok;
     ok = close_due(sealer, &err) && ok;

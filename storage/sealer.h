@@ -24,6 +24,9 @@ void sealer_free(struct sealer *sealer); /* NULL is fine */
 /* Look now and do not wait for the interval; NULL is fine.  Any thread. */
 void sealer_wake(struct sealer *sealer);
 
+/* Would a pass help now: is log text over its cap, or memory short while chunks hold some? */
+bool sealer_is_wanted(const struct store *store);
+
 /* Has the thread's last pass failed?  True fills `err`.  Any thread. */
 bool sealer_problem(struct sealer *sealer, struct error *err);
 

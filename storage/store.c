@@ -12,6 +12,7 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/ledger.h"
 #include "storage/committer.h"
 #include "storage/crash_point.h"
 #include "storage/guard.h"
@@ -36,6 +37,8 @@ static void fill_defaults(struct store_options *o)
     DEFAULT(o->wal_size_max, (size_t)1 << 30);
     DEFAULT(o->seal_interval_ns, 15 * NS_PER_SECOND);
     DEFAULT(o->head_memory_max, (size_t)512 << 20);
+    DEFAULT(o->log_text_max, (size_t)32 << 20);
+    DEFAULT(o->series_idle_ns, 35 * NS_PER_MINUTE);
     DEFAULT(o->tenants_max, 1000);
     DEFAULT(o->series_max, 5000000);
     for (int kind = 0; kind < STORE_KINDS; kind++) {
@@ -245,16 +248,24 @@ bool store_retention(struct store *store, struct error *err)
     return sealer_retention(store, err);
 }
 
+static bool memory_is_short(struct store *store, struct error *err)
+{
+    uint64_t memory = store_counter(&store->head_memory);
+    if (memory <= store->options.head_memory_max)
+        return ledger_is_full(err);
+    error_set(err, ERR_UNAVAILABLE, "entries in memory take %llu bytes, the limit is %zu",
+              (unsigned long long)memory, store->options.head_memory_max);
+    return true;
+}
+
 bool store_writable(struct store *store, struct error *err)
 {
     if (!committer_writable(store->committer, err))
         return false;
-    uint64_t memory = store_counter(&store->head_memory);
-    if (memory > store->options.head_memory_max)
-        return error_set(err, ERR_UNAVAILABLE,
-                         "entries in memory take %llu bytes, the limit is %zu",
-                         (unsigned long long)memory, store->options.head_memory_max);
-    return true;
+    if (!memory_is_short(store, err))
+        return true;
+    sealer_wake(store->sealer);
+    return false;
 }
 
 bool store_problem(struct store *store, struct error *err)
@@ -271,14 +282,15 @@ bool store_metadata(struct store *store, struct slice tenant, struct slice famil
 
 void store_measure_heads(struct store *store)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes[STORE_KINDS] = {0};
     struct head *head;
     for (size_t i = 0; (head = store_head_at(store, i)) != NULL; i++) {
         pthread_mutex_lock(&head->lock);
-        bytes += head->chunk_bytes;
+        bytes[head->kind] += head->chunk_bytes;
         pthread_mutex_unlock(&head->lock);
     }
-    __atomic_store_n(&store->head_memory, bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&store->log_memory, bytes[STORE_LOG], __ATOMIC_RELAXED);
+    __atomic_store_n(&store->head_memory, bytes[STORE_METRIC] + bytes[STORE_LOG], __ATOMIC_RELAXED);
 }
 
 static void read_head_stats(struct head *head, struct store_stats *stats)
@@ -289,9 +301,10 @@ static void read_head_stats(struct head *head, struct store_stats *stats)
     stats->series_removed[head->kind] += head->series_removed;
     stats->head_chunks += head->chunk_count;
     stats->head_memory_bytes += head->chunk_bytes;
-    stats->index_memory_bytes += head->series_bytes + postings_memory(&head->postings) +
-                                 table_memory(&head->table) +
-                                 head->series.capacity * sizeof(struct series *);
+    stats->index_memory_bytes += head_index_memory(head);
+    if (head->kind == STORE_METRIC && head->oldest_ns != INT64_MAX &&
+        (stats->oldest_ns == 0 || head->oldest_ns < stats->oldest_ns))
+        stats->oldest_ns = head->oldest_ns;
     if (head->kind == STORE_METRIC && head->newest_ns != INT64_MIN &&
         (stats->newest_ns == 0 || head->newest_ns > stats->newest_ns))
         stats->newest_ns = head->newest_ns;

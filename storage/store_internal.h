@@ -58,6 +58,7 @@ struct store {
     struct error seal_error;   /* of the last pass; behind the sealer's lock */
     uint64_t applied_lsn;      /* atomic: every batch up to it is in the head */
     uint64_t head_memory;      /* atomic: bytes of all chunks, as of the last group or seal */
+    uint64_t log_memory;       /* atomic: those of logs */
     struct store_counters counters;
     struct store_replay replay;
 };
@@ -65,6 +66,13 @@ struct store {
 static inline void store_count(uint64_t *counter, uint64_t more)
 {
     __atomic_add_fetch(counter, more, __ATOMIC_RELAXED);
+}
+
+/* log_memory; what is added while it is measured again may make it negative for a while. */
+static inline size_t store_log_memory(const struct store *store)
+{
+    int64_t bytes = (int64_t)__atomic_load_n(&store->log_memory, __ATOMIC_RELAXED);
+    return bytes < 0 ? 0 : (size_t)bytes;
 }
 
 static inline uint64_t store_counter(const uint64_t *counter)

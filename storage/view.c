@@ -108,12 +108,12 @@ __attribute__((always_inline)) static inline void prefetch(const struct head *he
 {
     if (i + PREFETCH_FAR >= ids->count)
         return;
-    const struct series *series = head->series.items[ids->items[i + PREFETCH_FAR]];
+    const struct series *series = head_series(head, ids->items[i + PREFETCH_FAR]);
     if (series) {
         __builtin_prefetch(&series->open);
         __builtin_prefetch(series->pairs);
     }
-    series = head->series.items[ids->items[i + PREFETCH_NEAR]];
+    series = head_series(head, ids->items[i + PREFETCH_NEAR]);
     if (series && series->open)
         __builtin_prefetch(series->open, 1);
 }
@@ -127,7 +127,7 @@ static bool add_new_ids(const struct head *head, const struct selection *selecti
 {
     struct label items[LABELS_ON_STACK];
     for (size_t id = id_bound; id < head->series.count; id++) {
-        const struct series *series = head->series.items[id];
+        const struct series *series = head_series(head, id);
         if (series == NULL ||
             (series->open == NULL && series->side == NULL && series->frozen == NULL))
             continue;
@@ -153,7 +153,7 @@ static bool take_ids(const struct head *head, const struct taking *taking,
     array_reserve(&to->snapshots, ids->count);
     for (size_t i = 0; i < ids->count; i++) {
         prefetch(head, ids, i);
-        const struct series *series = head->series.items[ids->items[i]];
+        const struct series *series = head_series(head, ids->items[i]);
         if (series)
             take_series(taking, series);
         if (i % CANCEL_STEP == CANCEL_STEP - 1 && !within_limits(taking, err))
@@ -197,6 +197,8 @@ static bool decide(struct store_view *view, struct postings_plan **plans, uint32
 {
     struct head *head = view->head;
     pthread_mutex_lock(&head->lock);
+    view->entered = postings_enter(&head->postings);
+    view->has_entered = true;
     *id_bound = (uint32_t)head->series.count;
     for (size_t i = 0; i < view->count; i++) {
         if (view->selections[i].same_as == i)
@@ -273,6 +275,8 @@ void store_view_close(struct store_view *view)
 {
     if (view == NULL)
         return;
+    if (view->has_entered)
+        postings_leave(&view->head->postings, view->entered);
     for (size_t i = 0; i < view->count; i++) {
         struct selection *selection = &view->selections[i];
         for (size_t k = 0; k < selection->snapshots.count; k++) {

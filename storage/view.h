@@ -50,6 +50,8 @@ struct store_view {
     uint64_t lsn;      /* the last batch in it */
     struct selection *selections;
     size_t count;
+    bool has_entered; /* texts and pair numbers stay: see postings.h */
+    uint32_t entered;
 };
 
 /* The range limits what is held; the view of several cursors has none. */

@@ -268,6 +268,8 @@ static bool replay_batch(struct replay *r, const struct wal_record *record, stru
     *stored += applied.stored;
     r->store->replay.skipped += applied.skipped;
     __atomic_add_fetch(&r->store->head_memory, (uint64_t)applied.memory, __ATOMIC_RELAXED);
+    if (batch.kind == STORE_LOG)
+        __atomic_add_fetch(&r->store->log_memory, (uint64_t)applied.memory, __ATOMIC_RELAXED);
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* test_head.c - series that leave the head and come back, and what the head counts. */
 #include "store_helpers.h"
 
+#include "base/ledger.h"
 #include "storage/store_internal.h"
 
 static struct head *head_of(struct fixture *f)
@@ -110,6 +111,104 @@ static void a_series_of_a_refused_batch_does_not_show(void **state)
     arena_free(arena);
 }
 
+/* ---- memory ------------------------------------------------------------- */
+
+static size_t index_bytes(struct fixture *f)
+{
+    struct head *head = head_of(f);
+    pthread_mutex_lock(&head->lock);
+    size_t bytes = head_index_memory(head);
+    pthread_mutex_unlock(&head->lock);
+    return bytes;
+}
+
+/* A wave of series with labels of their own, sealed, then idle. */
+static void wave(struct fixture *f, int number, int count)
+{
+    char text[64];
+    for (int i = 0; i < count; i++) {
+        snprintf(text, sizeof(text), "pod-of-some-length-%d-%d", number, i);
+        put_sample(f, text, T0 + number * NS_PER_SECOND, i);
+    }
+    seal(f);
+    head_remove_idle(head_of(f), UINT32_MAX);
+}
+
+static void waves_of_new_series_leave_the_index_flat(void **state)
+{
+    struct fixture *f = *state;
+    enum { COUNT = 3000 };
+    wave(f, 0, COUNT);
+    size_t after_one = index_bytes(f);
+    for (int i = 1; i < 8; i++)
+        wave(f, i, COUNT);
+    struct head *head = head_of(f);
+    assert_true(index_bytes(f) <= after_one + after_one / 10);
+    assert_int_equal(head->series_count, 0);
+    assert_int_equal(head->postings.symbols.table.count, 0);
+    assert_int_equal(head->postings.pair_table.count, 0);
+    assert_int_equal(head->postings.name_table.count, 0);
+    assert_int_equal(head->postings.all.count, 0);
+    assert_true(head->postings.pairs.count <= 2 * COUNT + 2);
+    put_sample(f, "late", T0 + 100 * NS_PER_SECOND, 1);
+    struct store_stats stats;
+    store_stats_read(f->store, &stats);
+    assert_int_equal(stats.series[STORE_METRIC], 1);
+    assert_int_equal(stats.oldest_ns, T0 + 100 * NS_PER_SECOND);
+}
+
+static void a_reader_keeps_the_texts_that_it_has_seen(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    put_sample(f, "first", T0, 1);
+    struct cursor_request request = {.tenant = SLICE("t"),
+                                     .kind = STORE_METRIC,
+                                     .start_ns = INT64_MIN,
+                                     .end_ns = INT64_MAX,
+                                     .projection = CURSOR_TIMES | CURSOR_VALUES};
+    struct cursor *cursor = cursor_open(f->store, &request, &err);
+    assert_non_null(cursor);
+    seal(f);
+    for (int i = 0; i < 4; i++) { /* would use the numbers again */
+        assert_true(head_remove_idle(head_of(f), UINT32_MAX) < 2);
+        char text[32];
+        snprintf(text, sizeof(text), "next-%d", i);
+        put_sample(f, text, T0 + i * NS_PER_SECOND, i);
+        seal(f);
+    }
+    assert_int_equal(cursor_series_count(cursor), 1);
+    assert_true(slice_equal(cursor_labels(cursor, 0).items[1].value, SLICE("first")));
+    assert_int_equal(head_of(f)->postings.spare_pairs.count, 0);
+    cursor_close(cursor);
+    head_remove_idle(head_of(f), UINT32_MAX);
+    assert_int_equal(head_of(f)->postings.symbols.table.count, 0);
+    expect_dump(f, STORE_METRIC,
+                "{__name__=\"m\", app=\"first\"}: 0=1\n"
+                "{__name__=\"m\", app=\"next-0\"}: 0=0\n"
+                "{__name__=\"m\", app=\"next-1\"}: 1000=1\n"
+                "{__name__=\"m\", app=\"next-2\"}: 2000=2\n"
+                "{__name__=\"m\", app=\"next-3\"}: 3000=3\n");
+}
+
+static void what_a_store_holds_leaves_the_ledger_with_it(void **state)
+{
+    struct fixture *f = *state;
+    put_sample(f, "a", T0, 1);
+    put_line(f, "x", T0, "some line of text");
+    assert_true(ledger_used(LEDGER_HEAD) > 0 && ledger_used(LEDGER_LOG_TEXT) > 0);
+    assert_true(ledger_used(LEDGER_INDEX) > 0 && ledger_used(LEDGER_BATCHES) > 0);
+    seal(f);
+    assert_int_equal(ledger_used(LEDGER_HEAD), 0);
+    assert_int_equal(ledger_used(LEDGER_LOG_TEXT), 0);
+    fixture_restart(f);
+    store_abandon(f->store);
+    f->store = NULL;
+    for (int part = 0; part < LEDGER_PARTS; part++)
+        assert_int_equal(ledger_used((enum ledger_part)part), 0);
+    fixture_restart(f);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -118,6 +217,9 @@ int main(void)
         TEST(a_series_that_came_back_is_decided_the_same_in_replay),
         TEST(a_forgotten_series_is_not_found_by_its_raw_labels),
         TEST(chunk_memory_is_counted_to_the_byte),
+        TEST(waves_of_new_series_leave_the_index_flat),
+        TEST(a_reader_keeps_the_texts_that_it_has_seen),
+        TEST(what_a_store_holds_leaves_the_ledger_with_it),
         TEST(a_series_of_a_refused_batch_does_not_show),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
