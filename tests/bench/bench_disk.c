@@ -7,9 +7,10 @@
  *
  * Prints a table per case.  Disk is st_blocks; `sealed` is after sealing without the log, `closed`
  * after the days were closed, `all` is the whole data directory after a clean stop.
- * Chunks are sealed every half hour of the data's time, as a server does.
+ * The sealer takes what is full, as in a server.
  */
 #include "tests/bench/disk_data.h"
+#include "tests/bench/log_lines.h"
 
 #include "base/arena.h"
 #include "base/buffer.h"
@@ -30,7 +31,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define START (INT64_C(1700006400) * NS_PER_SECOND) /* a midnight */
+/* After a midnight: with jitter, too, the first sample belongs to that day. */
+#define START (INT64_C(1700006407) * NS_PER_SECOND)
 
 static uint64_t folder_bytes;
 
@@ -79,9 +81,10 @@ static void bench_open(struct bench *b)
     struct store_options options = {.directory = b->directory,
                                     .ack = STORE_ACK_PROCESS,
                                     .clock = &b->clock,
-                                    .seal_interval_ns = -1,
+                                    .seal_interval_ns = 200 * NS_PER_MS,
                                     .retention_ns = -1,
                                     .past_ns = {-1, -1},
+                                    .future_ns = -1,
                                     .head_memory_max = (size_t)4 << 30};
     b->store = store_open(&options, &err);
     if (b->store == NULL)
@@ -168,8 +171,6 @@ static uint64_t metrics_fill(struct bench *b, const struct metric_case *c)
     for (long scrape = 0; scrape < c->scrapes; scrape++) {
         int64_t time = START + scrape * STEP_S * NS_PER_SECOND;
         b->now_ns = time;
-        if (scrape % 120 == 0 && scrape > 0)
-            bench_seal(b);
         /* With parts each request carries a part of every target in turn. */
         for (long first = 0; first < c->series; first += PER_BATCH) {
             struct batch *batch = batch_of(b, STORE_METRIC);
@@ -271,8 +272,6 @@ static void scrapes_run(const char *folder)
         if (!exposition_parse(buffer_slice(&text), &handler, &err))
             die(&err);
         batch_put(sink.batch);
-        if (i % 300 == 299)
-            bench_seal(&b);
         buffer_done(&text);
         free(files[i]);
     }
@@ -304,51 +303,74 @@ static void log_report(const char *name, struct bench *b, uint64_t lines, uint64
     fflush(stdout);
 }
 
+enum { LINES_PER_BATCH = 5000 };
+
+struct log_batch {
+    struct buffer text;
+    size_t sizes[LINES_PER_BATCH];
+};
+
+/* One line with its labels; lines of a batch go round the streams. */
+static void log_put(struct bench *b, const struct log_case *c, struct batch *batch, long number,
+                    struct slice line, uint64_t *random)
+{
+    char pod[32], trace[33];
+    struct error err = {0};
+    long stream = number % c->streams;
+    struct slice key = slice_of((const char *)&stream, sizeof(stream));
+    int64_t series = batch_find(batch, 0, key);
+    snprintf(pod, sizeof(pod), "api-%05ld", stream);
+    struct label labels[] = {{SLICE("namespace"), SLICE("shop")},
+                             {SLICE("pod"), slice_from_text(pod)}};
+    if (series < 0)
+        series = batch_define(batch, 0, key, labels, 2, &err);
+    snprintf(trace, sizeof(trace), "%016jx", (uintmax_t)disk_random(random));
+    struct label pairs[] = {
+        {SLICE("level"), disk_random(random) % 9 ? SLICE("info") : SLICE("warn")},
+        {SLICE("trace_id"), slice_from_text(trace)}};
+    b->now_ns = START + number * c->step_ns;
+    if (series < 0 ||
+        !batch_entry(batch, (uint32_t)series, b->now_ns, line, pairs, c->metadata ? 2 : 0, &err))
+        die(&err);
+}
+
 static void log_run(const struct log_case *c)
 {
-    enum { PER_BATCH = 5000, SEAL_BYTES = 32 << 20 };
     struct bench b;
-    struct error err = {0};
-    struct buffer line;
-    uint64_t random = 88172645463325252u, raw = 0, unsealed = 0;
-    struct batch *batch = NULL;
+    struct log_batch *lines = xcalloc(1, sizeof(*lines));
+    uint64_t random = 88172645463325252u, raw = 0;
+    int64_t making_ns = 0;
     bench_open(&b);
-    buffer_init(&line, 1 << 20);
-    for (long i = 0; i < c->lines; i++) {
-        char pod[32], trace[33];
-        if (batch == NULL)
-            batch = batch_of(&b, STORE_LOG);
-        long stream = i % c->streams;
-        snprintf(pod, sizeof(pod), "api-%05ld", stream);
-        struct label labels[] = {{SLICE("namespace"), SLICE("shop")},
-                                 {SLICE("pod"), slice_from_text(pod)}};
-        int64_t series = batch_define(batch, 0, slice_of(NULL, 0), labels, 2, &err);
-        disk_line_make(&line, &random, i);
-        snprintf(trace, sizeof(trace), "%016jx", (uintmax_t)disk_random(&random));
-        struct label pairs[] = {{SLICE("level"), random % 9 ? SLICE("info") : SLICE("warn")},
-                                {SLICE("trace_id"), slice_from_text(trace)}};
-        b.now_ns = START + i * c->step_ns;
-        if (series < 0 || !batch_entry(batch, (uint32_t)series, b.now_ns, buffer_slice(&line),
-                                       pairs, c->metadata ? 2 : 0, &err))
-            die(&err);
-        raw += line.size;
-        unsealed += line.size;
-        if (i % PER_BATCH == PER_BATCH - 1 || i == c->lines - 1)
-            batch_put(TAKE(batch));
-        if (unsealed >= SEAL_BYTES && batch == NULL) {
-            bench_seal(&b);
-            unsealed = 0;
+    buffer_init(&lines->text, (size_t)LINES_PER_BATCH * LOG_LINE_MAX);
+    for (long first = 0; first < c->lines; first += LINES_PER_BATCH) {
+        int64_t start = clock_cpu_ns();
+        buffer_clear(&lines->text);
+        for (long i = 0; i < LINES_PER_BATCH; i++) {
+            char *line = buffer_reserve(&lines->text, LOG_LINE_MAX);
+            lines->sizes[i] =
+                log_line_make(line, (uint64_t)((first + i) % c->streams), (uint64_t)(first + i),
+                              START + (first + i) * c->step_ns, 0);
+            buffer_advance(&lines->text, lines->sizes[i]);
         }
+        making_ns += clock_cpu_ns() - start;
+        struct batch *batch = batch_of(&b, STORE_LOG);
+        const char *at = lines->text.data;
+        for (long i = 0; i < LINES_PER_BATCH; at += lines->sizes[i++])
+            log_put(&b, c, batch, first + i, slice_of(at, lines->sizes[i]), &random);
+        batch_put(batch);
+        raw += lines->text.size;
     }
-    buffer_done(&line);
+    b.fill_s += (double)making_ns; /* a moment so far */
     bench_finish(&b);
+    buffer_done(&lines->text);
+    free(lines);
     log_report(c->name, &b, (uint64_t)c->lines, raw);
 }
 
 static void bench_logs(void)
 {
-    log_run(&(struct log_case){"logs, 100 streams", 100, 1500000, 2160000, false});
-    log_run(&(struct log_case){"logs, 100 streams, metadata", 100, 500000, 2160000, true});
+    log_run(&(struct log_case){"logs, 100 streams", 100, 1500000, 14400000, false});
+    log_run(&(struct log_case){"logs, 100 streams, metadata", 100, 500000, 6480000, true});
     log_run(&(struct log_case){"logs, 10k streams of few lines", 10000, 600000, 100000, false});
 }
 

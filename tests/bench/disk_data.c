@@ -1,7 +1,6 @@
 /* disk_data.c - see disk_data.h.  Nothing here depends on the machine: same data in each run. */
 #include "tests/bench/disk_data.h"
 
-#include "base/buffer.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "storage/store.h"
@@ -18,8 +17,6 @@ uint64_t disk_random(uint64_t *state)
     *state ^= *state << 17;
     return *state >> 20;
 }
-
-/* ---- metrics ------------------------------------------------------------------------- */
 
 void disk_series_init(struct disk_series *s, long number)
 {
@@ -116,62 +113,4 @@ long disk_spread(long at, long series, int parts)
 {
     long whole = series / parts * parts;
     return at >= whole ? at : at % (series / parts) * parts + at / (series / parts);
-}
-
-/* ---- lines --------------------------------------------------------------------------- */
-
-static const char *const paths[] = {
-    "/api/v1/orders", "/api/v1/users", "/api/v1/cart",   "/api/v1/items", "/api/v2/search",
-    "/health",        "/login",        "/static/app.js", "/metrics",      "/api/v1/payments"};
-static const char *const messages[] = {
-    "request completed",       "cache miss for key",          "connection pool exhausted",
-    "retrying upstream call",  "user session refreshed",      "payment authorised by provider",
-    "slow query on replica",   "message published to topic",  "feature flag evaluated",
-    "background job finished", "rate limit close to maximum", "configuration reloaded"};
-static const char *const levels[] = {"info",  "info",  "info", "info",
-                                     "debug", "debug", "warn", "error"};
-
-void disk_line_make(struct buffer *line, uint64_t *random, long number)
-{
-    uint64_t a = disk_random(random), b = disk_random(random), c = disk_random(random);
-    const char *path = paths[a % 10], *message = messages[b % 12], *level = levels[c % 8];
-    unsigned status = a % 50 == 0 ? 500 : a % 20 == 0 ? 404 : 200;
-    unsigned took = (unsigned)(c >> 8) % 900 + 1, user = (unsigned)(b >> 8) % 50000;
-    long second = number / 463;
-    buffer_clear(line);
-    switch (a / 16 % 10) {
-    case 0:
-    case 1:
-    case 2:
-    case 3:
-        buffer_printf(line,
-                      "ts=2023-11-15T%02ld:%02ld:%02ld.%03uZ level=%s caller=handler.go:%u "
-                      "msg=\"%s\" method=GET path=%s status=%u duration_ms=%u user_id=%u "
-                      "trace_id=%08x%08x component=checkout region=eu-central-1 version=v2.14.%u",
-                      second / 3600 % 24, second / 60 % 60, second % 60, (unsigned)(a >> 20) % 1000,
-                      level, (unsigned)(b % 12) * 37 + 20, message, path, status, took, user,
-                      (unsigned)a, (unsigned)c, (unsigned)(a >> 40) % 3);
-        break;
-    case 4:
-    case 5:
-    case 6:
-        buffer_printf(line,
-                      "{\"time\":\"2023-11-15T%02ld:%02ld:%02ld.%03uZ\",\"level\":\"%s\","
-                      "\"msg\":\"%s\",\"service\":\"checkout\",\"path\":\"%s\",\"status\":%u,"
-                      "\"duration_ms\":%u,\"user\":{\"id\":%u,\"plan\":\"%s\"},"
-                      "\"trace_id\":\"%08x%08x\"}",
-                      second / 3600 % 24, second / 60 % 60, second % 60, (unsigned)(a >> 20) % 1000,
-                      level, message, path, status, took, user, user % 7 ? "free" : "pro",
-                      (unsigned)a, (unsigned)c);
-        break;
-    default:
-        buffer_printf(
-            line,
-            "10.%u.%u.%u - - [15/Nov/2023:%02ld:%02ld:%02ld +0000] \"GET %s?id=%u "
-            "HTTP/1.1\" %u %u \"https://shop.example.com/\" \"Mozilla/5.0 (X11; Linux "
-            "x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0 Safari/537.36\" %u",
-            (unsigned)(c % 4), (unsigned)(c >> 4) % 256, (unsigned)(c >> 12) % 256,
-            second / 3600 % 24, second / 60 % 60, second % 60, path, user, status,
-            (unsigned)(b >> 24) % 30000, took);
-    }
 }

@@ -1,5 +1,5 @@
 /*
- * disk_data.h - data for bench-disk: the series of ingest_load.c, and log lines of three formats.
+ * disk_data.h - data for bench-disk: the series of ingest_load.c.
  */
 #ifndef TESTS_DISK_DATA_H
 #define TESTS_DISK_DATA_H
@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 struct batch;
-struct buffer;
 
 enum disk_shape { DISK_COUNTER, DISK_GAUGE, DISK_CONSTANT, DISK_FLOAT };
 enum { DISK_HOST_SERIES = 300 };
@@ -33,8 +32,5 @@ int64_t disk_jitter_ms(long host, long scrape, int64_t jitter_ms);
 
 /* A permutation that gives each of `parts` requests some series of every host. */
 long disk_spread(long at, long series, int parts);
-
-/* A line of about 210 bytes: logfmt, JSON or an access log's. */
-void disk_line_make(struct buffer *line, uint64_t *random, long number);
 
 #endif
