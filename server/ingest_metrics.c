@@ -22,10 +22,10 @@ static int64_t find_series(void *context, struct slice key)
     return batch_find(push->batch, FORMAT_REMOTE_WRITE, key);
 }
 
-static void expect_series(void *context, struct slice key)
+static void find_many_series(void *context, const struct slice *keys, size_t count, int64_t *series)
 {
     struct push *push = context;
-    batch_expect(push->batch, FORMAT_REMOTE_WRITE, key);
+    batch_find_many(push->batch, FORMAT_REMOTE_WRITE, keys, count, series);
 }
 
 static bool has_name(const struct label *labels, size_t count)
@@ -81,6 +81,23 @@ static bool add_sample(void *context, uint32_t series, int64_t time_ms, double v
     }
     push_stop(push, &err);
     return false;
+}
+
+static bool add_samples(void *context, const uint32_t *series, const int64_t *times_ms,
+                        const double *values, size_t count)
+{
+    struct push *push = context;
+    for (size_t i = 0; i < count;) {
+        size_t done = batch_samples(push->batch, series + i, times_ms + i, values + i, count - i);
+        push->taken += done;
+        i += done;
+        if (i < count) { /* another time, or the first one: with all checks */
+            if (!add_sample(context, series[i], times_ms[i], values[i]))
+                return false;
+            i++;
+        }
+    }
+    return true;
 }
 
 static bool add_histogram(void *context, uint32_t series, int64_t time_ms, int64_t start_ms,
@@ -165,7 +182,8 @@ void push_metrics(struct call *call)
         .metadata = add_metadata,
         .dropped = drop_part,
         .refused = refuse_series,
-        .expect = expect_series,
+        .find_many = find_many_series,
+        .samples = add_samples,
     };
     bool ok = remote_write_decode(push->body, &sink, &err);
     push_end(push, ok, &err);

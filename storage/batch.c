@@ -119,7 +119,6 @@ static void batch_reset(struct batch *batch)
 {
     arena_free(TAKE(batch->labels));
     batch->table.count = batch->ids.count = 0;
-    batch->expected_first = batch->expected_count = 0;
     buffer_clear(&batch->body);
     buffer_clear(&batch->metadata);
     buffer_clear(&batch->head_bytes);
@@ -191,37 +190,27 @@ static int64_t add_series(struct batch *batch, struct series *series, uint32_t i
     return (int64_t)batch->table.count - 1;
 }
 
-void batch_expect(struct batch *batch, uint32_t format, struct slice key)
+void batch_find_many(struct batch *batch, uint32_t format, const struct slice *keys, size_t count,
+                     int64_t *numbers)
 {
     struct lookup *lookup = &batch->head->lookup;
-    struct hash128 hash = lookup_key(lookup, format, key);
-    lookup_prefetch(lookup, hash);
-    if (batch->expected_count == BATCH_EXPECTED)
-        return; /* it was a favour only */
-    unsigned at = (batch->expected_first + batch->expected_count++) % BATCH_EXPECTED;
-    batch->expected[at].key = key.data;
-    batch->expected[at].hash = hash;
-}
-
-/* The hash of a key, from batch_expect() when this is the next one that it announced. */
-static struct hash128 hash_of(struct batch *batch, uint32_t format, struct slice key)
-{
-    unsigned at = batch->expected_first;
-    if (batch->expected_count == 0 || batch->expected[at].key != key.data)
-        return lookup_key(&batch->head->lookup, format, key);
-    batch->expected_first = (at + 1) % BATCH_EXPECTED;
-    batch->expected_count--;
-    return batch->expected[at].hash;
+    struct hash128 hashes[LOOKUP_KEYS_MAX] = {0};
+    struct series *series[LOOKUP_KEYS_MAX];
+    uint32_t ids[LOOKUP_KEYS_MAX];
+    assert(count <= LOOKUP_KEYS_MAX);
+    for (size_t i = 0; i < count; i++)
+        hashes[i] = lookup_key(lookup, format, keys[i]);
+    /* Marked with a second that is not before the batch's start: store_oldest_batch_s(). */
+    lookup_find(lookup, hashes, count, batch->started_s, series, ids);
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = series[i] ? add_series(batch, series[i], ids[i]) : -1;
 }
 
 int64_t batch_find(struct batch *batch, uint32_t format, struct slice key)
 {
-    struct lookup *lookup = &batch->head->lookup;
-    struct hash128 hash = hash_of(batch, format, key);
-    /* Marked with a second that is not before the batch's start: store_oldest_batch_s(). */
-    uint32_t id;
-    struct series *series = lookup_find(lookup, hash, batch->started_s, &id);
-    return series ? add_series(batch, series, id) : -1;
+    int64_t number;
+    batch_find_many(batch, format, &key, 1, &number);
+    return number;
 }
 
 int64_t batch_define(struct batch *batch, uint32_t format, struct slice key, struct label *labels,
@@ -320,6 +309,39 @@ bool batch_sample(struct batch *batch, uint32_t number, int64_t time_ns, double 
     batch->last_number = number;
     batch->entries++;
     return true;
+}
+
+size_t batch_samples(struct batch *batch, const uint32_t *numbers, const int64_t *times_ms,
+                     const double *values, size_t count)
+{
+    assert(batch->head->kind == STORE_METRIC);
+    if (batch->group_at == SIZE_MAX || count > GROUP_COUNT_MAX - batch->group_count)
+        return 0;
+    uint8_t *start = (uint8_t *)buffer_reserve(&batch->body, count * SAMPLE_BYTES_MAX);
+    if (start == NULL) {
+        batch->body.failed = false;
+        return 0;
+    }
+    uint8_t *at = start;
+    int64_t expected = batch->last_number + 1;
+    size_t done = 0;
+    for (; done < count && times_ms[done] == batch->last_time; done++) {
+        assert(numbers[done] < batch->table.count);
+        int64_t step = (int64_t)numbers[done] - expected;
+        expected = (int64_t)numbers[done] + 1;
+        if (LIKELY(step == 0))
+            *at++ = 0;
+        else
+            at += varint_put(at, zigzag_encode(step));
+        bytes_put64(at, double_bits(values[done]));
+        at += 8;
+    }
+    buffer_advance(&batch->body, (size_t)(at - start));
+    batch->group_count += (uint32_t)done;
+    bytes_put16(batch->body.data + batch->group_at, (uint16_t)batch->group_count);
+    batch->last_number = expected - 1;
+    batch->entries += done;
+    return done;
 }
 
 /* An empty group announces a sample that is more than a float (docs/format-wal.md). */

@@ -12,8 +12,6 @@
 #include "storage/producers.h"
 #include "storage/store.h"
 
-enum { BATCH_EXPECTED = 16 };
-
 struct batch {
     struct store *store;
     struct head *head;
@@ -25,12 +23,6 @@ struct batch {
     struct series_list table; /* by the batch's numbers */
     struct id_list ids;       /* the same series' ids */
 
-    /* Keys announced by batch_expect() with their hashes: a ring, the oldest is looked up next. */
-    struct {
-        const char *key;
-        struct hash128 hash;
-    } expected[BATCH_EXPECTED];
-    unsigned expected_first, expected_count;
     struct buffer body;     /* groups of samples, or entries */
     struct buffer rich;     /* scratch: a rich sample */
     struct buffer metadata; /* items only */

@@ -1,4 +1,4 @@
-/* lookup.c - striped open addressing (see lookup.h). */
+/* lookup.c - open addressing behind one lock (see lookup.h). */
 #include "storage/lookup.h"
 
 #include "base/compiler.h"
@@ -6,9 +6,10 @@
 #include "base/memory.h"
 #include "storage/head.h"
 
+#include <assert.h>
 #include <sys/mman.h>
 
-enum { STRIPE_SLOTS_FIRST = 16, CACHE_LINE = 64, HUGE_PAGE = 2 * 1024 * 1024 };
+enum { SLOTS_FIRST = 256, CACHE_LINE = 64, HUGE_PAGE = 2 * 1024 * 1024 };
 
 _Static_assert(sizeof(struct lookup_slot) == 32, "two slots in a cache line");
 
@@ -18,16 +19,14 @@ void lookup_init(struct lookup *lookup)
     *lookup = (struct lookup){0};
     lookup->seed = hash_seed() ^
                    (__atomic_add_fetch(&made, 1, __ATOMIC_RELAXED) * UINT64_C(0x9e3779b97f4a7c15));
-    for (int i = 0; i < LOOKUP_STRIPES; i++)
-        pthread_mutex_init(&lookup->stripes[i].lock, NULL);
+    pthread_rwlock_init(&lookup->lock, NULL);
 }
 
 void lookup_done(struct lookup *lookup)
 {
     free(lookup->slots);
     ledger_update(LEDGER_LOOKUP, &lookup->counted, 0);
-    for (int i = 0; i < LOOKUP_STRIPES; i++)
-        pthread_mutex_destroy(&lookup->stripes[i].lock);
+    pthread_rwlock_destroy(&lookup->lock);
 }
 
 struct hash128 lookup_key(const struct lookup *lookup, uint32_t format, struct slice raw)
@@ -36,68 +35,41 @@ struct hash128 lookup_key(const struct lookup *lookup, uint32_t format, struct s
     return hash128(raw.size ? raw.data : "", raw.size, seed);
 }
 
-static uint32_t stripe_of(struct hash128 key)
-{
-    return (uint32_t)(key.high % LOOKUP_STRIPES);
-}
-
-void lookup_prefetch(const struct lookup *lookup, struct hash128 key)
-{
-    /* No lock: a stale address is only a wasted prefetch. */
-    uint32_t count = __atomic_load_n(&lookup->stripe_slots, __ATOMIC_RELAXED);
-    const struct lookup_slot *slots = __atomic_load_n(&lookup->slots, __ATOMIC_RELAXED);
-    if (count == 0)
-        return;
-    size_t at = (size_t)stripe_of(key) * count + ((uint32_t)key.low & (count - 1));
-    __builtin_prefetch((const char *)slots + at * sizeof(*slots), 1);
-}
-
-/* The slot with `key`, or the free one where it belongs.  Needs the stripe's lock. */
+/* The slot with `key`, or the free one where it belongs.  Needs the lock. */
 static struct lookup_slot *slot_find(const struct lookup *lookup, struct hash128 key)
 {
-    uint32_t mask = lookup->stripe_slots - 1;
-    struct lookup_slot *slots = lookup->slots + (size_t)stripe_of(key) * lookup->stripe_slots;
+    uint32_t mask = lookup->slot_count - 1;
     uint32_t at = (uint32_t)key.low & mask;
-    while (slots[at].series && !hash128_equal(slots[at].key, key))
+    while (lookup->slots[at].series && !hash128_equal(lookup->slots[at].key, key))
         at = (at + 1) & mask;
-    return &slots[at];
+    return &lookup->slots[at];
 }
 
-struct series *lookup_find(struct lookup *lookup, struct hash128 key, uint32_t now_s, uint32_t *id)
+void lookup_find(struct lookup *lookup, const struct hash128 *keys, size_t count, uint32_t now_s,
+                 struct series **series, uint32_t *ids)
 {
-    struct lookup_stripe *stripe = &lookup->stripes[stripe_of(key)];
-    struct series *found = NULL;
-    pthread_mutex_lock(&stripe->lock);
-    if (lookup->stripe_slots > 0) {
-        struct lookup_slot *slot = slot_find(lookup, key);
-        found = slot->series;
-        if (found) {
-            *id = slot->id;
-            if (slot->used_s < now_s)
-                slot->used_s = now_s;
-        }
+    assert(count <= LOOKUP_KEYS_MAX);
+    pthread_rwlock_rdlock(&lookup->lock);
+    bool empty = lookup->slot_count == 0;
+    for (size_t i = 0; i < count && !empty; i++)
+        __builtin_prefetch(&lookup->slots[(uint32_t)keys[i].low & (lookup->slot_count - 1)], 1);
+    for (size_t i = 0; i < count; i++) {
+        struct lookup_slot *slot = empty ? NULL : slot_find(lookup, keys[i]);
+        series[i] = slot ? slot->series : NULL;
+        if (series[i] == NULL)
+            continue;
+        ids[i] = slot->id;
+        if (__atomic_load_n(&slot->used_s, __ATOMIC_RELAXED) < now_s) /* several may, to the same */
+            __atomic_store_n(&slot->used_s, now_s, __ATOMIC_RELAXED);
     }
-    pthread_mutex_unlock(&stripe->lock);
-    return found;
+    pthread_rwlock_unlock(&lookup->lock);
 }
 
-/* ---- growing and forgetting, with all stripes locked --------------------- */
+/* ---- growing and forgetting, with the lock alone -------------------------- */
 
-static void lock_all(struct lookup *lookup)
+static struct lookup_slot *slots_new(uint32_t count)
 {
-    for (int i = 0; i < LOOKUP_STRIPES; i++)
-        pthread_mutex_lock(&lookup->stripes[i].lock);
-}
-
-static void unlock_all(struct lookup *lookup)
-{
-    for (int i = 0; i < LOOKUP_STRIPES; i++)
-        pthread_mutex_unlock(&lookup->stripes[i].lock);
-}
-
-static struct lookup_slot *slots_new(uint32_t stripe_slots)
-{
-    size_t size = (size_t)LOOKUP_STRIPES * stripe_slots * sizeof(struct lookup_slot);
+    size_t size = (size_t)count * sizeof(struct lookup_slot);
     bool huge = size >= HUGE_PAGE;
     struct lookup_slot *slots = aligned_alloc(huge ? HUGE_PAGE : CACHE_LINE, size);
     if (slots == NULL)
@@ -112,105 +84,84 @@ static void place(struct lookup *lookup, struct lookup_slot fresh)
 {
     struct lookup_slot *slot = slot_find(lookup, fresh.key);
     if (slot->series == NULL)
-        lookup->stripes[stripe_of(fresh.key)].count++;
+        lookup->count++;
     else
         series_touch(slot->series, slot->used_s);
     *slot = fresh;
 }
 
 /* Copy what is alive into fresh slots. */
-static void rebuild(struct lookup *lookup, uint32_t stripe_slots)
+static void rebuild(struct lookup *lookup, uint32_t slot_count)
 {
     struct lookup_slot *old = lookup->slots;
-    size_t old_count = (size_t)LOOKUP_STRIPES * lookup->stripe_slots;
-    __atomic_store_n(&lookup->slots, slots_new(stripe_slots), __ATOMIC_RELAXED);
-    __atomic_store_n(&lookup->stripe_slots, stripe_slots, __ATOMIC_RELAXED);
-    for (int i = 0; i < LOOKUP_STRIPES; i++)
-        lookup->stripes[i].count = 0;
-    for (size_t i = 0; i < old_count; i++) {
+    uint32_t old_count = lookup->slot_count;
+    lookup->slots = slots_new(slot_count);
+    lookup->slot_count = slot_count;
+    lookup->count = 0;
+    for (uint32_t i = 0; i < old_count; i++) {
         if (old[i].series && !old[i].series->dead)
             place(lookup, old[i]);
     }
     free(old);
-    ledger_update(LEDGER_LOOKUP, &lookup->counted, lookup_memory(lookup));
+    ledger_update(LEDGER_LOOKUP, &lookup->counted, slot_count * sizeof(struct lookup_slot));
 }
 
 /* The series learn when their slots were last used. */
 static void hand_marks_on(const struct lookup *lookup)
 {
-    size_t count = (size_t)LOOKUP_STRIPES * lookup->stripe_slots;
-    for (size_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < lookup->slot_count; i++) {
         if (lookup->slots[i].series)
             series_touch(lookup->slots[i].series, lookup->slots[i].used_s);
     }
 }
 
-static bool is_full(const struct lookup *lookup, uint32_t stripe)
-{
-    return lookup->stripes[stripe].count >= lookup->stripe_slots / 4 * 3;
-}
-
 /* Twice the slots; at the limit everything is forgotten. */
-static void grow(struct lookup *lookup, uint32_t stripe)
+static void grow(struct lookup *lookup)
 {
-    lock_all(lookup);
-    if (is_full(lookup, stripe)) { /* nobody else was faster */
-        if (lookup->stripe_slots == LOOKUP_STRIPE_SLOTS_MAX) {
-            hand_marks_on(lookup);
-            size_t size = (size_t)LOOKUP_STRIPES * lookup->stripe_slots * sizeof(*lookup->slots);
-            memset(lookup->slots, 0, size);
-            for (int i = 0; i < LOOKUP_STRIPES; i++)
-                lookup->stripes[i].count = 0;
-        } else {
-            rebuild(lookup, lookup->stripe_slots ? lookup->stripe_slots * 2 : STRIPE_SLOTS_FIRST);
-        }
+    if (lookup->slot_count < LOOKUP_SLOTS_MAX) {
+        rebuild(lookup, lookup->slot_count ? lookup->slot_count * 2 : SLOTS_FIRST);
+        return;
     }
-    unlock_all(lookup);
+    hand_marks_on(lookup);
+    memset(lookup->slots, 0, (size_t)lookup->slot_count * sizeof(*lookup->slots));
+    lookup->count = 0;
 }
 
 void lookup_put(struct lookup *lookup, struct hash128 key, struct series *series)
 {
-    uint32_t stripe = stripe_of(key);
-    pthread_mutex_lock(&lookup->stripes[stripe].lock);
-    while (is_full(lookup, stripe)) {
-        pthread_mutex_unlock(&lookup->stripes[stripe].lock);
-        grow(lookup, stripe);
-        pthread_mutex_lock(&lookup->stripes[stripe].lock);
-    }
+    pthread_rwlock_wrlock(&lookup->lock);
+    if (lookup->count >= lookup->slot_count / 5 * 4)
+        grow(lookup);
     place(lookup, (struct lookup_slot){.key = key, .series = series, .id = series->id});
-    pthread_mutex_unlock(&lookup->stripes[stripe].lock);
+    pthread_rwlock_unlock(&lookup->lock);
 }
 
-/* As many slots of a stripe as what is alive needs: fewer only when a quarter would do. */
+/* As many slots as what is alive needs: fewer only when a quarter would do. */
 static uint32_t fitting_slots(const struct lookup *lookup)
 {
-    uint32_t most = 0;
-    size_t count = (size_t)LOOKUP_STRIPES * lookup->stripe_slots;
-    uint32_t alive[LOOKUP_STRIPES] = {0};
-    for (size_t i = 0; i < count; i++) {
-        if (lookup->slots[i].series && !lookup->slots[i].series->dead)
-            alive[i / lookup->stripe_slots]++;
-    }
-    for (int i = 0; i < LOOKUP_STRIPES; i++)
-        most = alive[i] > most ? alive[i] : most;
-    uint32_t slots = lookup->stripe_slots;
-    while (slots > STRIPE_SLOTS_FIRST && most < slots / 8)
+    uint32_t alive = 0;
+    for (uint32_t i = 0; i < lookup->slot_count; i++)
+        alive += lookup->slots[i].series && !lookup->slots[i].series->dead;
+    uint32_t slots = lookup->slot_count;
+    while (slots > SLOTS_FIRST && alive < slots / 8)
         slots /= 2;
     return slots;
 }
 
 void lookup_sweep(struct lookup *lookup, void (*judge)(void *context), void *context)
 {
-    lock_all(lookup);
+    pthread_rwlock_wrlock(&lookup->lock);
     hand_marks_on(lookup);
     judge(context);
-    if (lookup->stripe_slots > 0)
+    if (lookup->slot_count > 0)
         rebuild(lookup, fitting_slots(lookup));
-    unlock_all(lookup);
+    pthread_rwlock_unlock(&lookup->lock);
 }
 
-size_t lookup_memory(const struct lookup *lookup)
+size_t lookup_memory(struct lookup *lookup)
 {
-    uint32_t count = __atomic_load_n(&lookup->stripe_slots, __ATOMIC_RELAXED);
-    return (size_t)LOOKUP_STRIPES * count * sizeof(struct lookup_slot);
+    pthread_rwlock_rdlock(&lookup->lock);
+    uint32_t count = lookup->slot_count;
+    pthread_rwlock_unlock(&lookup->lock);
+    return (size_t)count * sizeof(struct lookup_slot);
 }

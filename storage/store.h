@@ -75,12 +75,9 @@ void batch_free(struct batch *batch); /* one that was not committed; NULL is fin
  */
 int64_t batch_find(struct batch *batch, uint32_t format, struct slice key);
 
-/*
- * Says that batch_find() will be asked for `key` soon, in the order of these
- * calls and with the same bytes at the same place: a few keys ahead this hides
- * the memory's latency.  Never needed.
- */
-void batch_expect(struct batch *batch, uint32_t format, struct slice key);
+/* The same for `count` keys, at most 32, in one go: much cheaper. */
+void batch_find_many(struct batch *batch, uint32_t format, const struct slice *keys, size_t count,
+                     int64_t *numbers);
 
 /*
  * The same for parsed labels, which are canonicalised in place: creates the
@@ -100,6 +97,15 @@ struct labels batch_labels(struct batch *batch, uint32_t series);
  */
 bool batch_sample(struct batch *batch, uint32_t series, int64_t time_ns, double value,
                   struct error *err);
+
+/*
+ * As many samples from the first on as have, in whole milliseconds, the time of the sample
+ * that was added last: nothing is left to check for those.  How many; then the caller adds
+ * the next one with batch_sample().
+ */
+size_t batch_samples(struct batch *batch, const uint32_t *series, const int64_t *times_ms,
+                     const double *values, size_t count);
+
 /*
  * The same with `start_ns`, when the counter began (whole milliseconds; 0: not
  * known), and for native histograms.  A histogram is copied.  ERR_INVALID, too,

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "wire/snappy_decode.h"
 
 #include <snappy-c.h>
 #include <zlib.h>
@@ -67,7 +68,7 @@ static bool no_memory(enum body_encoding encoding, size_t size, struct error *er
 static bool decode_snappy(struct slice body, struct buffer *out, struct error *err)
 {
     size_t size;
-    if (snappy_uncompressed_length(body.data, body.size, &size) != SNAPPY_OK)
+    if (!snappy_declared_size(body, &size))
         return error_set(err, ERR_INVALID, "snappy body has no valid length");
     if (size / SNAPPY_RATIO_MAX > body.size)
         return error_set(err, ERR_INVALID, "snappy body of %zu bytes declares %zu bytes", body.size,
@@ -77,7 +78,7 @@ static bool decode_snappy(struct slice body, struct buffer *out, struct error *e
     char *room = buffer_reserve(out, size);
     if (room == NULL)
         return no_memory(BODY_SNAPPY, size, err);
-    if (snappy_uncompress(body.data, body.size, room, &size) != SNAPPY_OK)
+    if (!snappy_decode(body, room, size))
         return error_set(err, ERR_INVALID, "snappy body is corrupt");
     buffer_advance(out, size);
     return true;

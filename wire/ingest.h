@@ -31,6 +31,9 @@ struct histogram;
 /* More labels than this on one series are refused without looking at them. */
 enum { INGEST_LABELS_MAX = 1024 };
 
+/* Series that a decoder looks up together. */
+enum { INGEST_WINDOW = 32 };
+
 enum {
     INGEST_UNKNOWN = -1, /* from find: call define */
     INGEST_SKIP = -2,    /* leave out this series' samples or entries */
@@ -58,8 +61,15 @@ struct metric_sink {
     void (*dropped)(void *context, uint32_t series, const char *what);
     /* A series left out with its `samples` for this reason.  NULL: the request fails with it. */
     void (*refused)(void *context, size_t samples, const struct error *reason);
-    /* `find` will get this key after a few others: a chance to prefetch.  NULL: not wanted. */
-    void (*expect)(void *context, struct slice key);
+    /*
+     * Optional, the fast way: the numbers of `count` series (at most INGEST_WINDOW), or
+     * INGEST_UNKNOWN.  It may be asked for bytes that are no label fields, so it must know
+     * nothing but the keys that `define` was given.
+     */
+    void (*find_many)(void *context, const struct slice *keys, size_t count, int64_t *series);
+    /* Optional: the same as `sample` for each, in order.  False ends the request. */
+    bool (*samples)(void *context, const uint32_t *series, const int64_t *times_ms,
+                    const double *values, size_t count);
 };
 
 struct log_sink {

@@ -13,8 +13,14 @@
  * Each TimeSeries is walked twice.  The first pass only hops from field to field: it
  * proves that the lengths fit and finds the label fields, which nearly always stand
  * together, so that their bytes are the key as they are.  The second pass reads
- * the samples.  Label fields that stand apart are first joined in a buffer.  Between
- * the passes lie a few other series, so that the sink can prefetch.
+ * the samples.  Label fields that stand apart are first joined in a buffer.
+ *
+ * The fast way, for sinks with find_many: most series are label fields and one sample,
+ * which looks the same everywhere.  When a message ends like that, the bytes before are
+ * taken for the key without looking at them.  If the sink knows them, they are the label
+ * fields that it was given before, and nothing is left to check; if not, the message is
+ * walked as above.  Series are collected in a window, so that the sink can look many up
+ * at once, and plain samples are handed over together.
  */
 #include "wire/remote_write.h"
 
@@ -47,19 +53,24 @@ struct series_shape {
     bool apart; /* label fields with something between them */
 };
 
-enum { AHEAD = 8 };
-
-/* A series that was surveyed and announced, but not read yet. */
+/* A series that was not read yet. */
 struct waiting_series {
     struct slice message;
     struct series_shape shape;
+    bool guessed; /* a key and one sample, not surveyed */
+    struct remote_sample sample;
 };
 
 struct decoder {
     const struct metric_sink *sink;
     struct error *err;
-    struct waiting_series ahead[AHEAD]; /* a ring */
-    unsigned ahead_first, ahead_count;
+    struct waiting_series window[INGEST_WINDOW];
+    struct slice keys[INGEST_WINDOW]; /* of the series in the window */
+    size_t waiting;
+    uint32_t plain_series[INGEST_WINDOW]; /* samples for sink->samples */
+    int64_t plain_times[INGEST_WINDOW];
+    double plain_values[INGEST_WINDOW];
+    size_t plain;
     struct buffer joined; /* label fields that did not stand together */
     struct arena *arena;  /* of the histogram at hand; NULL until there is one */
     struct label labels[INGEST_LABELS_MAX];
@@ -139,9 +150,12 @@ static struct slice key_of(struct decoder *d, struct slice message,
     return buffer_slice(&d->joined);
 }
 
-/* The sink's number of the series, or a negative INGEST_ code; STEP_BROKEN via `c->problem`. */
+/*
+ * The sink's number of the series, or a negative INGEST_ code; STEP_BROKEN via `c->problem`.
+ * Of the key `unknown` (data NULL: none) the sink has said that it does not know it.
+ */
 static int64_t look_up(struct decoder *d, struct proto_cursor *c, struct slice message,
-                       const struct series_shape *shape)
+                       const struct series_shape *shape, struct slice unknown)
 {
     const struct metric_sink *sink = d->sink;
     if (UNLIKELY(shape->labels > INGEST_LABELS_MAX)) {
@@ -157,7 +171,8 @@ static int64_t look_up(struct decoder *d, struct proto_cursor *c, struct slice m
         return INGEST_SKIP;
     }
     struct slice key = key_of(d, message, shape);
-    int64_t series = sink->find(sink->context, key);
+    bool asked = sink->find_many && key.data == unknown.data && key.size == unknown.size;
+    int64_t series = asked ? INGEST_UNKNOWN : sink->find(sink->context, key);
     if (LIKELY(series != INGEST_UNKNOWN))
         return series;
     if (!read_labels(c, message, d->labels))
@@ -251,16 +266,53 @@ static enum step read_samples(struct decoder *d, struct proto_cursor *c, struct 
     return STEP_ON;
 }
 
-/* The oldest of the waiting series. */
-static enum step read_waiting(struct decoder *d, struct proto_cursor *c)
+/*
+ * Does the message end with a sample as every sender writes it, a time of six bytes (the
+ * years 1971 to 2109)?  Then the sample, and as key what stands before.
+ */
+static bool guess(struct slice message, struct slice *key, struct remote_sample *sample)
 {
-    const struct waiting_series *waiting = &d->ahead[d->ahead_first];
+    enum { TAIL = 18 };
+    if (message.size <= TAIL)
+        return false;
+    const uint8_t *tail = (const uint8_t *)message.data + message.size - TAIL;
+    uint64_t time = bytes_get64(tail + TAIL - 8) >> 16; /* the last six bytes */
+    if (bytes_get32(tail) << 8 != UINT32_C(0x09101200) || tail[11] != 0x10 ||
+        (time & UINT64_C(0x808080808080)) != UINT64_C(0x008080808080))
+        return false;
+    time = (time & 0x7f) | (time >> 1 & UINT64_C(0x3f80)) | (time >> 2 & UINT64_C(0x1fc000)) |
+           (time >> 3 & UINT64_C(0xfe00000)) | (time >> 4 & UINT64_C(0x7f0000000)) |
+           (time >> 5 & UINT64_C(0x3f800000000));
+    *sample = (struct remote_sample){(int64_t)time, double_from_bits(bytes_get64(tail + 3))};
+    *key = slice_of(message.data, message.size - TAIL);
+    return true;
+}
+
+/* Hand over the plain samples that were collected. */
+static bool give_plain(struct decoder *d)
+{
+    const struct metric_sink *sink = d->sink;
+    size_t count = d->plain;
+    d->plain = 0;
+    if (count == 0)
+        return true;
+    if (sink->samples)
+        return sink->samples(sink->context, d->plain_series, d->plain_times, d->plain_values,
+                             count);
+    for (size_t i = 0; i < count; i++)
+        if (!sink->sample(sink->context, d->plain_series[i], d->plain_times[i], d->plain_values[i]))
+            return false;
+    return true;
+}
+
+/* A surveyed series; `found`: what find_many said, or INGEST_UNKNOWN. */
+static enum step read_surveyed(struct decoder *d, struct proto_cursor *c,
+                               const struct waiting_series *waiting, struct slice key,
+                               int64_t found)
+{
     const struct series_shape *shape = &waiting->shape;
     struct slice message = waiting->message;
-    d->ahead_first = (d->ahead_first + 1) % AHEAD;
-    d->ahead_count--;
-
-    int64_t series = look_up(d, c, message, shape);
+    int64_t series = found >= 0 ? found : look_up(d, c, message, shape, key);
     if (UNLIKELY(series == INGEST_STOP || c->problem))
         return c->problem ? STEP_BROKEN : STEP_STOPPED;
     if (shape->samples == 0 && shape->others == 0)
@@ -273,35 +325,63 @@ static enum step read_waiting(struct decoder *d, struct proto_cursor *c)
     return read_samples(d, c, message, series);
 }
 
-static enum step read_all_waiting(struct decoder *d, struct proto_cursor *c)
+static enum step read_waiting(struct decoder *d, struct proto_cursor *c,
+                              struct waiting_series *waiting, struct slice key, int64_t found)
 {
-    enum step step = STEP_ON;
-    while (step == STEP_ON && d->ahead_count > 0)
-        step = read_waiting(d, c);
-    return step;
+    if (LIKELY(waiting->guessed && found >= 0)) {
+        d->plain_series[d->plain] = (uint32_t)found;
+        d->plain_times[d->plain] = waiting->sample.time_ms;
+        d->plain_values[d->plain++] = waiting->sample.value;
+        return STEP_ON;
+    }
+    if (!give_plain(d))
+        return STEP_STOPPED;
+    if (waiting->guessed && !survey(c, waiting->message, &waiting->shape))
+        return STEP_BROKEN;
+    return read_surveyed(d, c, waiting, key, found);
 }
 
-/*
- * Survey a series and announce its key; what is read now is the series from
- * AHEAD messages before, whose place in the sink's tables has been fetched from
- * memory meanwhile.
- */
+static enum step read_all_waiting(struct decoder *d, struct proto_cursor *c)
+{
+    int64_t series[INGEST_WINDOW];
+    size_t count = d->waiting;
+    enum step step = STEP_ON;
+    if (count == 0)
+        return STEP_ON;
+    if (d->sink->find_many)
+        d->sink->find_many(d->sink->context, d->keys, count, series);
+    else
+        for (size_t i = 0; i < count; i++)
+            series[i] = INGEST_UNKNOWN;
+    d->waiting = 0;
+    for (size_t i = 0; i < count && step == STEP_ON; i++)
+        step = read_waiting(d, c, &d->window[i], d->keys[i], series[i]);
+    return step == STEP_ON && !give_plain(d) ? STEP_STOPPED : step;
+}
+
+/* Label fields that stand apart are a key only for a moment: such a series waits alone. */
+static enum step read_series_apart(struct decoder *d, struct proto_cursor *c)
+{
+    struct waiting_series apart = d->window[d->waiting];
+    enum step step = read_all_waiting(d, c);
+    return step == STEP_ON ? read_surveyed(d, c, &apart, (struct slice){0}, INGEST_UNKNOWN) : step;
+}
+
+/* Into the window; what is in it is read when it is full. */
 static enum step read_series(struct decoder *d, struct proto_cursor *c, struct slice message)
 {
-    if (d->ahead_count == AHEAD) {
-        enum step step = read_waiting(d, c);
-        if (UNLIKELY(step != STEP_ON))
-            return step;
-    }
-    struct waiting_series *waiting = &d->ahead[(d->ahead_first + d->ahead_count) % AHEAD];
+    struct waiting_series *waiting = &d->window[d->waiting];
     waiting->message = message;
     waiting->shape = (struct series_shape){0};
-    if (!survey(c, message, &waiting->shape))
-        return STEP_BROKEN;
-    d->ahead_count++;
-    if (d->sink->expect && LIKELY(!waiting->shape.apart))
-        d->sink->expect(d->sink->context, key_of(d, message, &waiting->shape));
-    return STEP_ON;
+    waiting->guessed = d->sink->find_many && guess(message, &d->keys[d->waiting], &waiting->sample);
+    if (UNLIKELY(!waiting->guessed)) {
+        if (!survey(c, message, &waiting->shape))
+            return STEP_BROKEN;
+        if (waiting->shape.apart || waiting->shape.labels > INGEST_LABELS_MAX)
+            return read_series_apart(d, c);
+        d->keys[d->waiting] = key_of(d, message, &waiting->shape);
+    }
+    return ++d->waiting == INGEST_WINDOW ? read_all_waiting(d, c) : STEP_ON;
 }
 
 static enum step read_metadata(struct decoder *d, struct proto_cursor *c, struct slice message)
@@ -364,10 +444,10 @@ static bool decode(struct decoder *d, struct slice body)
 
 bool remote_write_decode(struct slice body, const struct metric_sink *sink, struct error *err)
 {
-    struct decoder d; /* 32 KiB of labels are left as they are */
+    struct decoder d; /* 32 KiB of labels are left as they are, and the window */
     d.sink = sink;
     d.err = err;
-    d.ahead_first = d.ahead_count = 0;
+    d.waiting = d.plain = 0;
     d.arena = NULL;
     buffer_init(&d.joined, body.size);
     bool ok = decode(&d, body);

@@ -63,6 +63,9 @@ static inline int64_t recorder_define(void *context, struct slice key, struct la
                                       size_t count)
 {
     struct recorder *r = context;
+    int64_t known = recorder_find(context, key);
+    if (known >= 0) /* twice among the series that were looked up together */
+        return known;
     r->defined++;
     if (r->define_answer != 0)
         return r->define_answer;
@@ -82,6 +85,22 @@ static inline bool recorder_sample(void *context, uint32_t series, int64_t time_
     buffer_printf(&r->text, "%u @%" PRId64 " %016" PRIx64 "\n", series, time_ms,
                   double_bits(value));
     return ++r->items != r->stop_after;
+}
+
+static inline void recorder_find_many(void *context, const struct slice *keys, size_t count,
+                                      int64_t *series)
+{
+    for (size_t i = 0; i < count; i++)
+        series[i] = recorder_find(context, keys[i]);
+}
+
+static inline bool recorder_samples(void *context, const uint32_t *series, const int64_t *times_ms,
+                                    const double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!recorder_sample(context, series[i], times_ms[i], values[i]))
+            return false;
+    return true;
 }
 
 static inline void recorder_side(struct recorder *r, const struct histogram_side *side)

@@ -462,6 +462,90 @@ static void says_what_is_wrong_and_where(void **state)
     }
 }
 
+/* ---- the fast way tells the same ------------------------------------------------ */
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *state >> 33;
+}
+
+/* Times of six bytes and of others, one sample and several, labels together and apart. */
+static void put_random_series(struct fixture *f, uint64_t *random)
+{
+    static const char *const values[] = {"a", "host-1", "", "\x12\x10\x09 like a sample"};
+    AUTO(buffer_done) struct buffer fields;
+    buffer_init(&fields, 4096);
+    uint64_t shape = next_random(random) % 16;
+    put_label(&fields, "__name__", values[next_random(random) % 4]);
+    if (shape == 1)
+        put_sample(&fields, 1700000000000, 3);
+    put_label(&fields, "job", values[next_random(random) % 4]);
+    for (uint64_t i = 0; i < (shape == 2 ? 3 : shape == 3 ? 0 : 1); i++)
+        put_sample(&fields, shape == 4 ? 5 : 1700000000000 + (int64_t)(next_random(random) % 1000),
+                   (double)next_random(random));
+    if (shape == 5)
+        put_histogram(&fields, 0);
+    put_series(f, &fields);
+    if (shape == 6)
+        remote_write_append_metadata(&f->body, SLICE("up"), SLICE("gauge"), SLICE(""), SLICE(""));
+}
+
+static void decode_both_ways(struct fixture *f, struct recorder *slow, struct recorder *fast)
+{
+    struct metric_sink slowly = recorder_metric_sink(slow);
+    struct metric_sink fastly = recorder_metric_sink(fast);
+    fastly.find_many = recorder_find_many;
+    fastly.samples = recorder_samples;
+    struct error errs[2] = {{0}, {0}};
+    bool first = remote_write_decode(buffer_slice(&f->body), &slowly, &errs[0]);
+    bool second = remote_write_decode(buffer_slice(&f->body), &fastly, &errs[1]);
+    assert_int_equal(first, second);
+    assert_int_equal(errs[0].code, errs[1].code);
+    if (first)
+        assert_string_equal(recorder_text(slow), recorder_text(fast));
+}
+
+/* Three requests for the same recorders, then one with a flipped bit, after which they differ. */
+static void looking_up_many_at_once_tells_the_same(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t random = 7;
+    for (int round = 0; round < 300; round++) {
+        struct recorder slow, fast;
+        recorder_init(&slow);
+        recorder_init(&fast);
+        for (int request = 0; request < 4; request++) {
+            buffer_clear(&f->body);
+            for (uint64_t i = next_random(&random) % 80; i > 0; i--)
+                put_random_series(f, &random);
+            if (request == 3 && f->body.size > 0)
+                f->body.data[next_random(&random) % f->body.size] ^= (char)(1 << (round % 8));
+            decode_both_ways(f, &slow, &fast);
+        }
+        recorder_done(&slow);
+        recorder_done(&fast);
+    }
+}
+
+static void a_tail_that_looks_like_a_sample_inside_a_label_is_none(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(buffer_done) struct buffer fields, sample;
+    buffer_init(&fields, 4096);
+    buffer_init(&sample, 4096);
+    put_sample(&sample, 1700000000000, 1);
+    buffer_append_byte(&sample, '\0');
+    put_label(&fields, "job", sample.data); /* its value ends at the NUL of the double */
+    put_series(f, &fields);
+    struct recorder slow, fast;
+    recorder_init(&slow);
+    recorder_init(&fast);
+    decode_both_ways(f, &slow, &fast);
+    recorder_done(&slow);
+    recorder_done(&fast);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -486,6 +570,8 @@ int main(void)
         TEST(a_series_with_too_many_labels_does_not_cost_the_others),
         TEST(refuses_a_request_cut_off_at_any_byte),
         TEST(refuses_inner_messages_cut_off_at_any_byte),
+        TEST(looking_up_many_at_once_tells_the_same),
+        TEST(a_tail_that_looks_like_a_sample_inside_a_label_is_none),
         TEST(says_what_is_wrong_and_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
