@@ -91,12 +91,6 @@ static const uint8_t *take(struct reader *r, uint64_t size)
     return p;
 }
 
-uint8_t read8(struct reader *r)
-{
-    const uint8_t *p = take(r, 1);
-    return p ? *p : 0;
-}
-
 uint16_t read16(struct reader *r)
 {
     const uint8_t *p = take(r, 2);
@@ -115,7 +109,7 @@ uint64_t read64(struct reader *r)
     return p ? bytes_get64(p) : 0;
 }
 
-uint64_t read_varint(struct reader *r)
+uint64_t read_varint_long(struct reader *r)
 {
     uint64_t v = 0;
     size_t used = r->failed ? 0 : varint_get(r->at, reader_left(r), &v);
@@ -125,11 +119,6 @@ uint64_t read_varint(struct reader *r)
     }
     r->at += used;
     return v;
-}
-
-int64_t read_zigzag(struct reader *r)
-{
-    return zigzag_decode(read_varint(r));
 }
 
 struct slice read_bytes(struct reader *r, uint64_t size)

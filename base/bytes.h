@@ -138,12 +138,41 @@ static inline size_t reader_left(const struct reader *r)
     return (size_t)(r->end - r->at);
 }
 
-uint8_t read8(struct reader *r);
 uint16_t read16(struct reader *r);
 uint32_t read32(struct reader *r);
 uint64_t read64(struct reader *r);
-uint64_t read_varint(struct reader *r);
-int64_t read_zigzag(struct reader *r);
+uint64_t read_varint_long(struct reader *r); /* any varint; what read_varint() falls back to */
+
+static inline uint8_t read8(struct reader *r)
+{
+    if (r->failed || r->at >= r->end) {
+        r->failed = true;
+        return 0;
+    }
+    return *r->at++;
+}
+
+static inline uint64_t read_varint(struct reader *r)
+{
+    if (!r->failed && r->end - r->at >= 2) {
+        uint8_t low = r->at[0], high = r->at[1];
+        if (low < 0x80) {
+            r->at++;
+            return low;
+        }
+        if (high > 0 && high < 0x80) {
+            r->at += 2;
+            return (uint64_t)(low & 0x7f) | (uint64_t)high << 7;
+        }
+    }
+    return read_varint_long(r);
+}
+
+static inline int64_t read_zigzag(struct reader *r)
+{
+    return zigzag_decode(read_varint(r));
+}
+
 struct slice read_bytes(struct reader *r, uint64_t size);
 struct slice read_sized(struct reader *r);
 

@@ -42,7 +42,8 @@ struct slot {
 };
 
 struct stream {
-    struct evaluation *ev;
+    struct evaluation *ev;   /* for the query's thread alone */
+    struct evaluation start; /* as it was at the start: helpers copy it */
     const struct batch_source *source;
     size_t batch_series, batches, slot_count, helpers_max;
     struct slot *slots;
@@ -70,8 +71,8 @@ static bool may_claim(const struct stream *s)
 static void slot_begin(struct stream *s, struct slot *slot)
 {
     if (slot->batch.arena == NULL) {
-        slot->batch.arena = eval_arena(s->ev);
-        slot->notes = eval_arena(s->ev);
+        slot->batch.arena = eval_arena(&s->start);
+        slot->notes = eval_arena(&s->start);
     }
     arena_reset(slot->batch.arena);
     slot->batch = (struct column_batch){.arena = slot->batch.arena};
@@ -79,8 +80,8 @@ static void slot_begin(struct stream *s, struct slot *slot)
     for (int level = 0; level < ANNOTATION_LEVELS; level++)
         slot->annotations.count[level] = 0;
     slot->annotations.arena = slot->notes;
-    slot->annotations.text = s->ev->annotations->text;
-    slot->ev = *s->ev;
+    slot->annotations.text = s->start.text;
+    slot->ev = s->start;
     slot->ev.arena = slot->batch.arena;
     slot->ev.stats = &slot->stats;
     slot->ev.annotations = &slot->annotations;
@@ -117,7 +118,7 @@ static void help(void *argument);
 static void call_helpers(struct stream *s)
 {
     while (s->helpers < s->helpers_max && may_claim(s) && s->batches - s->claimed > s->helpers) {
-        if (!pool_submit(s->ev->request->helpers, &s->group, help, s))
+        if (!pool_submit(s->start.request->helpers, &s->group, help, s))
             return;
         s->helpers++;
     }
@@ -205,6 +206,7 @@ static void stream_open(struct stream *s)
         threads = s->batches;
     s->helpers_max = threads > 1 ? threads - 1 : 0;
     s->slot_count = s->helpers_max > 0 ? threads * SLOTS_PER_THREAD : 1;
+    s->start = *s->ev;
     s->slots = xcalloc(s->slot_count, sizeof(*s->slots));
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->filled, NULL);
@@ -214,7 +216,7 @@ static void stream_close(struct stream *s)
 {
     __atomic_store_n(&s->stop, true, __ATOMIC_RELAXED);
     if (s->helpers_max > 0)
-        pool_wait(s->ev->request->helpers, &s->group);
+        pool_wait(s->start.request->helpers, &s->group);
     for (size_t i = 0; i < s->worker_count; i++)
         s->source->close(s->workers[i]);
     for (size_t i = 0; i < s->slot_count; i++) {

@@ -36,6 +36,7 @@ struct error;
 struct function;
 struct store;
 struct store_view;
+struct window_memo;
 
 enum { BATCH_SERIES = 1024, BATCH_CELLS = 1 << 15, CHECK_SAMPLES = 1024 };
 
@@ -221,8 +222,9 @@ struct window_call {
     struct grid grid;            /* the windows' ends: shifted by offset and @ */
     int64_t range_ns;
     const double *const *parameters;
-    struct labels labels; /* of the series, for annotations */
-    struct arena *arena;  /* scratch: dies with the batch */
+    struct labels labels;     /* of the series, for annotations */
+    struct arena *arena;      /* scratch: dies with the batch */
+    struct window_memo *memo; /* what is the same for series with the same times */
 };
 
 /* function->window or what else fits the run (window_histogram.c). */

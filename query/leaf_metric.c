@@ -17,6 +17,7 @@
 #include "query/eval_internal.h"
 #include "query/function.h"
 #include "query/window_histogram.h"
+#include "query/window_memo.h"
 #include "storage/store.h"
 
 #include <stdlib.h>
@@ -39,6 +40,7 @@ struct leaf {
     enum leaf_gives gives;
     bool floats_only, refused; /* info(): its samples must be floats; one was not */
     struct window_call window;
+    struct window_memo memo; /* a thread's own */
     struct column_batch *batch;
 };
 
@@ -231,6 +233,7 @@ static void worker_close(void *worker)
 {
     struct leaf *leaf = worker;
     cursor_reader_free(leaf->reader);
+    window_memo_done(&leaf->memo);
     free(leaf);
 }
 
@@ -239,6 +242,7 @@ static bool worker_fill(void *worker, struct evaluation *ev, size_t first, size_
 {
     struct leaf *leaf = worker;
     leaf->ev = leaf->window.ev = ev;
+    leaf->window.memo = &leaf->memo;
     leaf->arena = batch->arena;
     leaf->batch = batch;
     batch->items = arena_calloc(batch->arena, end - first, sizeof(*batch->items));

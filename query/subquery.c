@@ -10,6 +10,7 @@
 #include "base/histogram.h"
 #include "query/eval_internal.h"
 #include "query/function.h"
+#include "query/window_memo.h"
 
 static int64_t floor_divide(int64_t a, int64_t b)
 {
@@ -40,6 +41,7 @@ struct subquery_sink {
     struct evaluation *ev;
     const struct function *function;
     struct window_call window;
+    struct window_memo memo;
     struct grid inner;
     int64_t *times; /* of the present cells of one column */
     double *values;
@@ -121,6 +123,7 @@ bool subquery_stream(struct evaluation *ev, const struct node *subquery, const s
     };
     if (!subquery_grid(ev, subquery, grid, &s.inner))
         return true;
+    s.window.memo = &s.memo;
     struct arena *arena = eval_arena(ev);
     s.times = arena_calloc(arena, s.inner.steps, sizeof(*s.times));
     s.values = arena_calloc(arena, s.inner.steps, sizeof(*s.values));
@@ -130,6 +133,7 @@ bool subquery_stream(struct evaluation *ev, const struct node *subquery, const s
     bool ok = arena_check(arena, "a subquery", err) &&
               eval_stream(ev, subquery->subquery.inner, &s.inner, &s.sink, err);
     ev->reset_hints = hints;
+    window_memo_done(&s.memo);
     arena_free(arena);
     return ok;
 }

@@ -3,9 +3,9 @@
  *
  * Counter resets are found once per series; a window then adds up the few that
  * lie inside of it, so rate and increase cost O(samples + steps) where resets are
- * rare.  Extrapolation follows Prometheus: to the window's borders when the first
- * and last samples are near enough to them, else by half an interval, and never
- * below zero for a counter.
+ * rare.  What depends on times alone is worked out once for series with equal times.  Extrapolation
+ * follows Prometheus: to the window's borders when the first and last samples are near enough to
+ * them, else by half an interval, and never below zero for a counter.
  */
 #include "base/buffer.h"
 #include "base/duration.h"
@@ -14,8 +14,10 @@
 #include "query/annotations.h"
 #include "query/eval_internal.h"
 #include "query/function_tables.h"
+#include "query/window_memo.h"
 
 #include <math.h>
+#include <string.h>
 
 static void put(struct column *out, size_t step, double value)
 {
@@ -47,53 +49,94 @@ static bool find_resets(struct window_call *call, const struct window_run *run, 
     return true;
 }
 
-/* By which factor the difference of first and last sample grows towards the window's borders. */
-static double extrapolation(const struct window_run *run, size_t from, size_t to, int64_t start,
-                            int64_t end, double result, bool counter)
+/* What times decide about one window; it has two samples at least. */
+static struct window_spans spans_of(const struct window_call *call, const struct window_run *run,
+                                    size_t step, size_t from, size_t to, double divisor)
 {
-    size_t last = to - 1;
+    int64_t end = grid_time(&call->grid, step), start = ns_sub(end, call->range_ns);
     double to_start = ms_as_seconds(ns_sub(run->times_ns[from], start));
-    double to_end = ms_as_seconds(ns_sub(end, run->times_ns[last]));
-    double sampled = ms_as_seconds(ns_sub(run->times_ns[last], run->times_ns[from]));
-    double average = sampled / (double)(last - from);
+    double to_end = ms_as_seconds(ns_sub(end, run->times_ns[to - 1]));
+    double sampled = ms_as_seconds(ns_sub(run->times_ns[to - 1], run->times_ns[from]));
+    double average = sampled / (double)(to - from - 1);
     double threshold = average * 1.1;
     if (to_start >= threshold)
         to_start = average / 2;
-    if (counter) {
-        double to_zero = to_start;
-        if (result > 0 && run->values[from] >= 0)
-            to_zero = sampled * (run->values[from] / result);
+    if (to_end >= threshold)
+        to_end = average / 2;
+    double factor = sampled != 0 ? (sampled + to_start + to_end) / sampled : 1.0;
+    return (struct window_spans){sampled, to_start, to_end, factor / divisor};
+}
+
+/* The memo with spans; NULL over the memory. */
+static struct window_memo *memo_with_spans(struct window_call *call, const struct window_run *run,
+                                           double divisor)
+{
+    struct window_memo *memo = window_memo_for(call, run);
+    if (memo == NULL || memo->spans)
+        return memo;
+    size_t steps = call->grid.steps;
+    struct window_spans *spans = arena_calloc(memo->arena, steps, sizeof(*spans));
+    memo->pairs = arena_calloc(memo->arena, steps, 1);
+    if (spans == NULL || memo->pairs == NULL)
+        return NULL;
+    for (size_t i = 0; i < steps; i++) {
+        size_t from = memo->from[i], to = memo->to[i];
+        if (to - from < 2)
+            continue;
+        memo->pairs[i] = CELL_FLOAT;
+        spans[i] = spans_of(call, run, i, from, to, divisor);
+    }
+    memo->spans = spans;
+    return memo;
+}
+
+/*
+ * By which factor the difference of first and last sample grows towards the window's borders.
+ * A counter was zero before its first sample, and the border is no further away.  Where that is
+ * far beyond the start, which is the rule, the division is saved: the margin is more than all
+ * roundings (of numbers that are not denormal).
+ */
+static inline double extrapolation(const struct window_spans *s, double first, double result,
+                                   bool counter, double divisor)
+{
+    double reach = first * s->sampled;
+    if (!counter || (reach > 1e-290 && reach > s->to_start * result * 1.000001))
+        return s->factor;
+    double to_start = s->to_start;
+    if (result > 0 && first >= 0) {
+        double to_zero = s->sampled * (first / result);
         if (to_zero < to_start)
             to_start = to_zero;
     }
-    if (to_end >= threshold)
-        to_end = average / 2;
-    return sampled != 0 ? (sampled + to_start + to_end) / sampled : 1.0;
+    double factor = s->sampled != 0 ? (s->sampled + to_start + s->to_end) / s->sampled : 1.0;
+    return factor / divisor;
 }
 
 static bool extrapolated(struct window_call *call, const struct window_run *run, struct column *out,
                          bool counter, bool per_second, struct error *err)
 {
-    size_t *resets = NULL, reset_count = 0, reset = 0, from = 0, to = 0;
+    size_t *resets = NULL, reset_count = 0, reset = 0;
     if (window_is_extended(call))
         return window_extended_change(call, run, out, counter, per_second, err);
     if (counter && !find_resets(call, run, &resets, &reset_count, err))
         return false;
-    double range_seconds = (double)call->range_ns / 1e9;
+    double divisor = per_second ? (double)call->range_ns / 1e9 : 1.0;
+    const struct window_memo *memo = memo_with_spans(call, run, divisor);
+    if (memo == NULL)
+        return arena_check(call->memo->arena, "the query", err);
+    const double *values = run->values;
+    memcpy(out->cells, memo->pairs, call->grid.steps);
     for (size_t i = 0; i < call->grid.steps; i++) {
-        window_bounds(call, run, i, &from, &to);
-        if (to - from < 2)
+        if (memo->pairs[i] == CELL_NONE)
             continue;
-        int64_t end = grid_time(&call->grid, i), start = ns_sub(end, call->range_ns);
-        double result = run->values[to - 1] - run->values[from];
+        size_t from = memo->from[i], to = memo->to[i];
+        double result = values[to - 1] - values[from];
         while (reset < reset_count && resets[reset] <= from)
             reset++;
         for (size_t r = reset; r < reset_count && resets[r] < to; r++)
-            result += run->values[resets[r] - 1];
-        double factor = extrapolation(run, from, to, start, end, result, counter);
-        if (per_second)
-            factor /= range_seconds;
-        put(out, i, result * factor);
+            result += values[resets[r] - 1];
+        out->values[i] =
+            result * extrapolation(&memo->spans[i], values[from], result, counter, divisor);
     }
     return true;
 }

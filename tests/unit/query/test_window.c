@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "query/annotations.h"
 #include "query/function.h"
+#include "query/window_memo.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -326,7 +327,9 @@ static void check_round(const struct subject *s, const struct function *function
     node.call =
         (struct call){.function = function, .arguments = arguments, .count = s->parameter ? 2 : 1};
     const double *parameters[] = {s->parameter ? r->parameters : NULL, NULL};
+    struct window_memo memo = {0};
     struct window_call call = {.ev = ev,
+                               .memo = &memo,
                                .node = &node,
                                .argument = &selector,
                                .caller = &r->grid,
@@ -346,6 +349,7 @@ static void check_round(const struct subject *s, const struct function *function
             fail_msg("%s over %d samples at step %zu: %.17g, expected %.17g", s->name, c.n, i,
                      out.values[i], expected);
     }
+    window_memo_done(&memo);
     arena_free(arena);
 }
 
