@@ -169,24 +169,23 @@ def group_variance(values):
 
 
 def mean(values):
+    """The sum by the count, or from where that overflows the mean of the values so far."""
     k = Kahan(values[0])
-    for v in values[1:]:
-        k.add(v)
-    if math.isinf(k.sum):
-        return math.nan if any(math.isnan(v) for v in values) else incremental_mean(values)
+    for i, v in enumerate(values[1:], 2):
+        before = k.sum, k.c
+        if math.isinf(k.add(v).sum):
+            return running_mean(before, values[i - 1:], i)
     return k.sum / len(values) + k.c / len(values)
 
 
-def incremental_mean(values):
-    average = 0.0
-    for i, v in enumerate(values):
-        if math.isinf(average):
-            if math.isinf(v) and (average > 0) == (v > 0):
-                continue
-            if not math.isinf(v) and not math.isnan(v):
-                continue
-        average += v / (i + 1) - average / (i + 1)
-    return average
+def running_mean(before, values, count):
+    k = Kahan(before[0] / (count - 1))
+    k.c = before[1] / (count - 1)
+    for n, v in enumerate(values, count):
+        share = (n - 1) / n
+        k.sum, k.c = share * k.sum, share * k.c
+        k.add(v / n)
+    return k.sum + k.c
 
 
 # ---- range functions: (samples, window's start, window's end, parameters) -> value or None ----
@@ -295,7 +294,8 @@ def go_round(value, to):
     if math.isinf(value) or math.isnan(value):
         return value
     inverse = 1.0 / to
-    return math.floor(value * inverse + 0.5) / inverse
+    steps = value * inverse + 0.5
+    return (steps if math.isinf(steps) else math.floor(steps)) / inverse
 
 
 def guarded(f):
