@@ -35,6 +35,18 @@ static inline void kahan_add(double x, double *sum, double *c)
     *sum = t;
 }
 
+/*
+ * The same with the error of the addition worked out without a branch: it is the very same
+ * number, because it can be represented and there is one.  Not for sums that become infinite.
+ */
+static inline void kahan_add_finite(double x, double *sum, double *c)
+{
+    double t = *sum + x;
+    double z = t - *sum;
+    *c += (*sum - (t - z)) + (x - z);
+    *sum = t;
+}
+
 /* eval.c: evaluate `call`'s range argument through the leaf or subquery, with `function->window`.
  */
 bool eval_range_call(struct evaluation *ev, const struct node *call, const struct grid *grid,
@@ -151,6 +163,8 @@ void annotate_quantile(struct evaluation *ev, double q, uint32_t at);
 
 /* quantile.c: interpolated quantile of unsorted values, which are reordered. */
 double quantile_of(double q, double *values, size_t count);
+/* The same of values that are in the order of compare_values(). */
+double quantile_of_sorted(double q, const double *values, size_t count);
 /* NaN first, then ascending. */
 int compare_values(const void *a, const void *b);
 

@@ -17,13 +17,19 @@ int compare_values(const void *a, const void *b)
 
 double quantile_of(double q, double *values, size_t count)
 {
+    if (count > 0 && q >= 0 && q <= 1)
+        qsort(values, count, sizeof(*values), compare_values);
+    return quantile_of_sorted(q, values, count);
+}
+
+double quantile_of_sorted(double q, const double *values, size_t count)
+{
     if (count == 0 || isnan(q))
         return (double)NAN;
     if (q < 0)
         return -(double)INFINITY;
     if (q > 1)
         return (double)INFINITY;
-    qsort(values, count, sizeof(*values), compare_values);
     double n = (double)count;
     double rank = q * (n - 1);
     double lower = fmax(0, floor(rank));

@@ -3,9 +3,10 @@
  *
  * Windows only move forward: first, last, count and presence cost O(1) a step,
  * minimum and maximum keep a monotonic queue, so they cost O(samples + steps) in
- * all.  Sums, means and variances are compensated and depend on the order of
- * addition; they are added up anew per window, so that the bits do not depend on
- * where a query started.
+ * all; quantiles keep the window's values sorted and move them.  Sums, means and
+ * variances are compensated and depend on the order of addition; they are added up
+ * anew per window, so that the bits are Prometheus' and do not depend on where a query
+ * started.
  */
 #include "base/error.h"
 #include "query/annotations.h"
@@ -45,6 +46,11 @@ double window_value_sum(const struct window_run *run, size_t from, size_t to)
 {
     double sum = 0, c = 0;
     for (size_t i = from; i < to; i++)
+        kahan_add_finite(run->values[i], &sum, &c);
+    if (isfinite(sum) && isfinite(c)) /* then they always were */
+        return sum + c;
+    sum = c = 0;
+    for (size_t i = from; i < to; i++)
         kahan_add(run->values[i], &sum, &c);
     return isinf(sum) ? sum : sum + c;
 }
@@ -59,6 +65,14 @@ double window_value_avg(const struct window_run *run, size_t from, size_t to)
 {
     double sum = run->values[from], c = 0, mean = 0, count = 1;
     bool incremental = false;
+    for (size_t i = from + 1; i < to; i++)
+        kahan_add_finite(run->values[i], &sum, &c);
+    if (isfinite(sum) && isfinite(c)) {
+        count = (double)(to - from);
+        return sum / count + c / count;
+    }
+    sum = run->values[from];
+    c = 0;
     for (size_t i = from + 1; i < to; i++) {
         double x = run->values[i];
         count = (double)(i - from + 1);
@@ -263,19 +277,83 @@ static const double *scalar_parameter(const struct window_call *call, size_t whi
     return NULL;
 }
 
+/*
+ * A window's values in order, kept so while it slides: what leaves and what comes is found by
+ * bisection.  Among equals the older stands first, as after a stable sort, so that the bits do not
+ * depend on where a query started.
+ */
+struct sorted_window {
+    double *values;
+    size_t count;
+    size_t from, to; /* of the run */
+};
+
+static bool sorts_before(double x, double y)
+{
+    return x < y || (isnan(x) && !isnan(y));
+}
+
+static void sorted_remove(struct sorted_window *w, double x)
+{
+    size_t low = 0, high = w->count; /* the first that does not sort before x */
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (sorts_before(w->values[middle], x))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    w->count--;
+    memmove(w->values + low, w->values + low + 1, (w->count - low) * sizeof(*w->values));
+}
+
+static void sorted_insert(struct sorted_window *w, double x)
+{
+    size_t low = 0, high = w->count; /* the first that x sorts before */
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (sorts_before(x, w->values[middle]))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    memmove(w->values + low + 1, w->values + low, (w->count - low) * sizeof(*w->values));
+    w->values[low] = x;
+    w->count++;
+}
+
+/* To the window [from, to); what moves little slides, else it is sorted anew. */
+static void sorted_move(struct sorted_window *w, const struct window_run *run, size_t from,
+                        size_t to)
+{
+    if (from >= w->to || (from - w->from) + (to - w->to) > (to - from) / 4 + 1) {
+        w->count = to - from;
+        memcpy(w->values, run->values + from, w->count * sizeof(*w->values));
+        qsort(w->values, w->count, sizeof(*w->values), compare_values);
+    } else {
+        for (size_t i = w->from; i < from; i++)
+            sorted_remove(w, run->values[i]);
+        for (size_t i = w->to; i < to; i++)
+            sorted_insert(w, run->values[i]);
+    }
+    w->from = from;
+    w->to = to;
+}
+
 WINDOW(window_quantile)
 {
     const double *q = scalar_parameter(call, 0);
-    double *values = arena_calloc(call->arena, run->count, sizeof(*values));
-    if (values == NULL)
+    struct sorted_window window = {
+        .values = arena_calloc(call->arena, run->count, sizeof(*window.values))};
+    if (window.values == NULL)
         return arena_check(call->arena, "the query", err);
     size_t from = 0, to = 0;
     for (size_t i = 0; i < call->grid.steps; i++) {
         window_bounds(call, run, i, &from, &to);
         if (to == from)
             continue;
-        memcpy(values, run->values + from, (to - from) * sizeof(*values));
-        put(out, i, quantile_of(q[i], values, to - from));
+        sorted_move(&window, run, from, to);
+        put(out, i, quantile_of_sorted(q[i], window.values, window.count));
         if (!(q[i] >= 0 && q[i] <= 1))
             annotate_quantile(call->ev, q[i], call->node->call.arguments[0]->start);
         if (!eval_tick(call->ev, to - from, err))
