@@ -15,6 +15,7 @@
 #include "storage/committer.h"
 #include "storage/rich_sample.h"
 #include "storage/store_internal.h"
+#include "storage/tombstones.h"
 #include "storage/wal_record.h"
 
 #include <assert.h>
@@ -118,6 +119,7 @@ static struct batch *batch_take(struct store *store)
 static void batch_reset(struct batch *batch)
 {
     arena_free(TAKE(batch->labels));
+    tombstone_unref(TAKE(batch->tombstone));
     batch->table.count = batch->ids.count = 0;
     buffer_clear(&batch->body);
     buffer_clear(&batch->metadata);
@@ -511,12 +513,14 @@ void batch_commit(struct batch *batch, batch_done *done, void *context)
 {
     struct error err = {0};
     struct batch_result result = {0};
-    bool nothing = batch->entries == 0 && batch->metadata_count == 0 && !batch->has_producer;
+    bool nothing = batch->entries == 0 && batch->metadata_count == 0 && !batch->has_producer &&
+                   batch->tombstone == NULL;
     batch->done = done;
     batch->context = context;
     memcpy(result.refused, batch->refused, sizeof(result.refused));
     if (!nothing) {
-        encode_head(batch);
+        if (batch->tombstone == NULL)
+            encode_head(batch);
         batch_count(batch);
         if (buffer_check(&batch->head_bytes, "a batch's series", &err) &&
             committer_enqueue(batch->store->committer, batch, &err))

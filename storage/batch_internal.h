@@ -46,6 +46,8 @@ struct batch {
     batch_done *done;
     void *context;
 
+    struct tombstone *tombstone; /* a delete: the body is its record, there is no head of one */
+
     /* the WAL writer's notes */
     uint64_t lsn;
     bool repeated;

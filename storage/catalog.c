@@ -7,44 +7,20 @@
  * at open and kept up to date by every change, under `lock`; names live as long
  * as the catalog.
  */
-#include "storage/catalog.h"
+#include "storage/catalog_internal.h"
 
 #include "base/arena.h"
-#include "base/array.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "storage/lmdb_env.h"
 
 #include <limits.h>
 
-enum { DB_META, DB_DAYS, DB_METADATA, DB_PRODUCERS, DB_COUNT };
-
-static const char *const database_names[DB_COUNT] = {"meta", "days", "metadata", "producers"};
-
-enum {
-    KEY_SIZE_MAX = 511, /* LMDB's */
-    MAP_SIZE_MIN = 1024 * 1024,
-    ROW_SIZE_MAX = 64 * 1024
-};
-
-struct catalog {
-    struct lmdb_env *env;
-    pthread_mutex_t lock; /* guards the arrays below */
-    struct arena *names;
-    ARRAY(struct slice) tenants;    /* sorted */
-    ARRAY(struct catalog_day) days; /* sorted by tenant, kind, day */
-};
+static const char *const database_names[DB_COUNT] = {"meta",      "days",       "metadata",
+                                                     "producers", "tombstones", "notes"};
 
 /* ---- rows --------------------------------------------------------------- */
-
-/* One put (or, with `remove`, a deletion) to do in a transaction. */
-struct row {
-    int database;
-    bool remove;
-    struct slice key, value;
-};
 
 struct rows {
     const struct row *items;
@@ -72,7 +48,7 @@ static int rows_write(MDB_txn *txn, struct lmdb_env *e, void *context, struct er
     return 0;
 }
 
-static bool rows_commit(struct catalog *c, const struct row *items, size_t count, struct error *err)
+bool rows_commit(struct catalog *c, const struct row *items, size_t count, struct error *err)
 {
     struct rows rows = {items, count};
     return count == 0 || lmdb_update(c->env, rows_write, &rows, err);
@@ -135,12 +111,13 @@ static void day_store(struct catalog *c, struct catalog_day day)
     day.tenant = tenant_insert(c, day.tenant);
     size_t at = day_position(c, &day, &found);
     struct catalog_day *items = c->days.items;
-    if (found && day.generation != 0) {
+    bool stays = day.generation != 0 || day.gone_lsn != 0;
+    if (found && stays) {
         items[at] = day;
     } else if (found) {
         memmove(items + at, items + at + 1, (c->days.count - at - 1) * sizeof(day));
         c->days.count--;
-    } else if (day.generation != 0) {
+    } else if (stays) {
         array_push(&c->days, day);
         items = c->days.items;
         memmove(items + at + 1, items + at, (c->days.count - at - 1) * sizeof(day));
@@ -150,7 +127,7 @@ static void day_store(struct catalog *c, struct catalog_day day)
 
 /* ---- the days database: tenant NUL [kind, day big-endian] ----------------- */
 
-enum { DAY_TAIL_SIZE = 5, DAY_CLOSED = 1 };
+enum { DAY_TAIL_SIZE = 5, DAY_CLOSED = 1, DAY_ROW_SIZE = 24 };
 
 static struct slice day_key(char key[KEY_SIZE_MAX], const struct catalog_day *day)
 {
@@ -172,22 +149,27 @@ static bool day_row_load(struct catalog *c, struct slice key, struct slice value
         tenant_insert(c, tenant);
         return true;
     }
-    if (key.size != end + 1 + DAY_TAIL_SIZE || (value.size != 4 && value.size != 8) ||
+    /* 4 and 8 bytes: from format 1 */
+    if (key.size != end + 1 + DAY_TAIL_SIZE ||
+        (value.size != 4 && value.size != 8 && value.size != DAY_ROW_SIZE) ||
         (unsigned char)key.data[end + 1] >= STORE_KINDS)
         return false;
-    day_store(c,
-              (struct catalog_day){tenant, (enum store_kind)key.data[end + 1],
-                                   (int32_t)(bytes_get32_big(key.data + end + 2) ^ 0x80000000u),
-                                   bytes_get32(value.data),
-                                   value.size == 8 && bytes_get32(value.data + 4) == DAY_CLOSED});
+    struct catalog_day day = {.tenant = tenant,
+                              .kind = (enum store_kind)key.data[end + 1],
+                              .day = (int32_t)(bytes_get32_big(key.data + end + 2) ^ 0x80000000u),
+                              .generation = bytes_get32(value.data)};
+    if (value.size >= 8)
+        day.closed = bytes_get32(value.data + 4) == DAY_CLOSED;
+    if (value.size == DAY_ROW_SIZE) {
+        day.clean_lsn = bytes_get64(value.data + 8);
+        day.gone_lsn = bytes_get64(value.data + 16);
+    }
+    day_store(c, day);
     return true;
 }
 
-/* Visit all rows of a database (from `prefix` on, as long as it is one). */
-typedef bool row_visit(void *context, struct slice key, struct slice value, struct error *err);
-
-static bool rows_visit(struct catalog *c, int database, struct slice prefix, row_visit *visit,
-                       void *context, struct error *err)
+bool rows_visit(struct catalog *c, int database, struct slice prefix, row_visit *visit,
+                void *context, struct error *err)
 {
     MDB_txn *txn;
     MDB_cursor *cursor;
@@ -258,7 +240,10 @@ static bool version_check(struct catalog *c, struct error *err)
                          "%d.x and leaves the data alone",
                          c->env->path, (unsigned)(version >> 32), (unsigned)version,
                          CATALOG_FORMAT_MAJOR);
-    return true;
+    /* From here on an older version would misread it. */
+    return version >> 32 == CATALOG_FORMAT_MAJOR ||
+           meta_put(c, SLICE("format"), (uint64_t)CATALOG_FORMAT_MAJOR << 32 | CATALOG_FORMAT_MINOR,
+                    err);
 }
 
 struct catalog *catalog_open(const char *directory, struct error *err)
@@ -361,10 +346,22 @@ bool catalog_find_day(struct catalog *c, struct slice tenant, enum store_kind ki
     bool found;
     pthread_mutex_lock(&c->lock);
     size_t at = day_position(c, &wanted, &found);
+    found = found && c->days.items[at].generation != 0;
     if (found)
         *out = c->days.items[at];
     pthread_mutex_unlock(&c->lock);
     return found;
+}
+
+uint64_t catalog_gone_lsn(struct catalog *c, struct slice tenant, enum store_kind kind, int32_t day)
+{
+    struct catalog_day wanted = {.tenant = tenant, .kind = kind, .day = day};
+    bool found;
+    pthread_mutex_lock(&c->lock);
+    size_t at = day_position(c, &wanted, &found);
+    uint64_t lsn = found ? c->days.items[at].gone_lsn : 0;
+    pthread_mutex_unlock(&c->lock);
+    return lsn;
 }
 
 uint32_t catalog_generation(struct catalog *c, struct slice tenant, enum store_kind kind,
@@ -378,11 +375,13 @@ static bool days_copy(struct catalog *c, size_t from, size_t to, struct arena *a
                       struct catalog_day **days, size_t *count, struct error *err)
 {
     struct catalog_day *copy = arena_calloc(arena, to - from + 1, sizeof(*copy));
+    size_t kept = 0;
     for (size_t i = from; copy != NULL && i < to; i++) {
-        copy[i - from] = c->days.items[i]; /* names live as long as the catalog */
+        if (c->days.items[i].generation != 0)
+            copy[kept++] = c->days.items[i]; /* names live as long as the catalog */
     }
     *days = copy;
-    *count = to - from;
+    *count = kept;
     return arena_check(arena, "the list of days", err);
 }
 
@@ -417,19 +416,52 @@ bool catalog_all_days(struct catalog *c, struct arena *arena, struct catalog_day
 
 bool catalog_set_day(struct catalog *c, const struct catalog_day *day, struct error *err)
 {
-    char key[KEY_SIZE_MAX], value[8];
+    char key[KEY_SIZE_MAX], value[DAY_ROW_SIZE];
     if (!tenant_name_is_valid(day->tenant))
         return error_set(err, ERR_INVALID, "bad tenant name");
-    bytes_put32(value, day->generation);
-    bytes_put32(value + 4, DAY_CLOSED);
-    struct row row = {DB_DAYS, day->generation == 0, day_key(key, day),
-                      slice_of(value, day->closed ? 8 : 4)};
+    struct catalog_day stored = *day;
+    uint64_t gone = catalog_gone_lsn(c, day->tenant, day->kind, day->day);
+    if (gone > stored.gone_lsn)
+        stored.gone_lsn = gone;
+    bytes_put32(value, stored.generation);
+    bytes_put32(value + 4, stored.closed ? DAY_CLOSED : 0);
+    bytes_put64(value + 8, stored.clean_lsn);
+    bytes_put64(value + 16, stored.gone_lsn);
+    struct row row = {DB_DAYS, stored.generation == 0 && stored.gone_lsn == 0, day_key(key, day),
+                      slice_of(value, sizeof(value))};
     if (!rows_commit(c, &row, 1, err))
         return false;
     pthread_mutex_lock(&c->lock);
-    day_store(c, *day);
+    day_store(c, stored);
     pthread_mutex_unlock(&c->lock);
     return true;
+}
+
+bool catalog_forget_gone(struct catalog *c, uint64_t lsn, struct error *err)
+{
+    ARRAY(struct catalog_day) old = {0};
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < c->days.count; i++) {
+        const struct catalog_day *day = &c->days.items[i];
+        if (day->generation == 0 && day->gone_lsn <= lsn)
+            array_push(&old, *day);
+    }
+    pthread_mutex_unlock(&c->lock);
+    struct row *rows = xcalloc(old.count, sizeof(*rows));
+    char(*keys)[KEY_SIZE_MAX] = xcalloc(old.count, sizeof(*keys));
+    for (size_t i = 0; i < old.count; i++)
+        rows[i] = (struct row){DB_DAYS, true, day_key(keys[i], &old.items[i]), {0}};
+    bool ok = rows_commit(c, rows, old.count, err);
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; ok && i < old.count; i++) {
+        old.items[i].gone_lsn = 0;
+        day_store(c, old.items[i]);
+    }
+    pthread_mutex_unlock(&c->lock);
+    free(rows);
+    free(keys);
+    array_done(&old);
+    return ok;
 }
 
 /* ---- metadata: tenant NUL family -> type, help, unit (each sized) ---------- */

@@ -26,7 +26,7 @@ struct arena;
 struct catalog; /* opaque: fields in catalog.c */
 struct error;
 
-enum { CATALOG_FORMAT_MAJOR = 1, CATALOG_FORMAT_MINOR = 0 };
+enum { CATALOG_FORMAT_MAJOR = 2, CATALOG_FORMAT_MINOR = 0 };
 
 /*
  * Open or create DATA/meta.mdb in `directory`, which exists.  ERR_UNSUPPORTED when a newer
@@ -58,7 +58,9 @@ struct catalog_day {
     enum store_kind kind;
     int32_t day; /* days since the epoch, UTC */
     uint32_t generation;
-    bool closed; /* rewritten after its end, and nothing came since */
+    bool closed;        /* rewritten after its end, and nothing came since */
+    uint64_t clean_lsn; /* no tombstone up to it hides anything in its files */
+    uint64_t gone_lsn;  /* the day was deleted: replay stores nothing of it up to this LSN */
 };
 
 /* The generation of a day, or 0 when there is none. */
@@ -78,9 +80,45 @@ bool catalog_all_days(struct catalog *catalog, struct arena *arena, struct catal
 bool catalog_find_day(struct catalog *catalog, struct slice tenant, enum store_kind kind,
                       int32_t day, struct catalog_day *found);
 
-/* Name (or rename) a day's generation; 0 removes the row.  Durable on return. */
+/*
+ * Name (or rename) a day's generation; 0 removes it.  Durable on return.  A higher `gone_lsn`
+ * that was stored before stays: such a row outlives its day, unlisted.
+ */
 bool catalog_set_day(struct catalog *catalog, const struct catalog_day *day, struct error *err)
     MUST_CHECK;
+
+/* The `gone_lsn` of a day, 0 when it was never deleted. */
+uint64_t catalog_gone_lsn(struct catalog *catalog, struct slice tenant, enum store_kind kind,
+                          int32_t day);
+/* The log has nothing up to `lsn` any more: rows that say only that such entries are gone go. */
+bool catalog_forget_gone(struct catalog *catalog, uint64_t lsn, struct error *err) MUST_CHECK;
+
+/* ---- tombstones -------------------------------------------------------- */
+
+struct tombstone;
+struct tombstones;
+
+/* Store `count` of them in one transaction. */
+bool catalog_put_tombstones(struct catalog *catalog, struct tombstone *const *items, size_t count,
+                            struct error *err) MUST_CHECK;
+bool catalog_remove_tombstones(struct catalog *catalog, const uint64_t *lsns, size_t count,
+                               struct error *err) MUST_CHECK;
+/* All of them into the registry, as persisted ones. */
+bool catalog_load_tombstones(struct catalog *catalog, struct tombstones *tombstones,
+                             struct error *err) MUST_CHECK;
+
+/* ---- notes ------------------------------------------------------------- */
+
+enum { CATALOG_NOTE_KEY_MAX = 256, CATALOG_NOTE_SIZE_MAX = 64 * 1024 };
+
+/* Small durable facts of others, by key; an empty value removes one. */
+bool catalog_put_note(struct catalog *catalog, struct slice key, struct slice value,
+                      struct error *err) MUST_CHECK;
+typedef bool catalog_note_visit(void *context, struct slice key, struct slice value,
+                                struct error *err);
+/* All whose key starts with `prefix`, in the order of their keys. */
+bool catalog_notes(struct catalog *catalog, struct slice prefix, catalog_note_visit *visit,
+                   void *context, struct error *err) MUST_CHECK;
 
 /* ---- metric metadata --------------------------------------------------- */
 

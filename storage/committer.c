@@ -15,6 +15,7 @@
 #include "storage/crash_point.h"
 #include "storage/sealer.h"
 #include "storage/store_internal.h"
+#include "storage/tombstones.h"
 #include "storage/wal_record.h"
 
 enum {
@@ -142,10 +143,13 @@ static struct batch *cut_group(struct committer *c)
     struct batch **at = &c->first;
     size_t size = 0;
     bool hold_logs = logs_are_held(c);
+    bool closed = false; /* nothing may join any more */
     c->last = NULL;
     while (*at) {
         struct batch *batch = *at;
-        if (size >= GROUP_SIZE_AIM || (hold_logs && batch->head->kind == STORE_LOG)) {
+        /* A delete is a group of its own: it changes what definitions of series say. */
+        closed = closed || size >= GROUP_SIZE_AIM || (group != NULL && batch->tombstone != NULL);
+        if (closed || (hold_logs && batch->head->kind == STORE_LOG)) {
             c->last = batch;
             at = &batch->queue_next;
             continue;
@@ -155,6 +159,7 @@ static struct batch *cut_group(struct committer *c)
         *end = batch;
         end = &batch->queue_next;
         size += batch_size(batch);
+        closed = batch->tombstone != NULL;
     }
     c->queued -= size;
     return group;
@@ -294,7 +299,9 @@ static void encode_batch(struct committer *c, struct batch *batch)
 {
     define_series(c, batch);
     batch->lsn = next_lsn(c);
-    enum wal_type type = batch->head->kind == STORE_METRIC ? WAL_SAMPLES : WAL_ENTRIES;
+    enum wal_type type = batch->tombstone                    ? WAL_TOMBSTONE
+                         : batch->head->kind == STORE_METRIC ? WAL_SAMPLES
+                                                             : WAL_ENTRIES;
     size_t start = record_begin(c, type, (uint32_t)c->records);
     buffer_append_slice(&c->bytes, buffer_slice(&batch->head_bytes));
     buffer_append_slice(&c->bytes, buffer_slice(&batch->body));
@@ -328,6 +335,14 @@ static void count_result(struct store *store, const struct batch *batch,
         if (applied->refused[i] > 0)
             store_count(&counters->refused[batch->head->kind][i], applied->refused[i]);
     }
+}
+
+static void apply_tombstone(struct committer *c, struct batch *batch, struct batch_result *result)
+{
+    struct tombstone *tombstone = TAKE(batch->tombstone);
+    tombstone->lsn = result->lsn = batch->lsn;
+    head_hide(batch->head, c->store->tombstones, tombstone);
+    sealer_wake(c->store->sealer);
 }
 
 static void apply_batch(struct committer *c, struct batch *batch, struct batch_result *result)
@@ -397,7 +412,10 @@ static void apply_group(struct committer *c, struct batch *group)
             store_count(&c->store->counters.batches_repeated, 1);
         } else {
             __atomic_store_n(&c->store->applied_lsn, batch->lsn - 1, __ATOMIC_RELEASE);
-            apply_batch(c, batch, &result);
+            if (batch->tombstone)
+                apply_tombstone(c, batch, &result);
+            else
+                apply_batch(c, batch, &result);
             apply_metadata(c, batch);
         }
         crash_point("wal.acknowledged");
@@ -437,6 +455,8 @@ static void commit_group(struct committer *c, struct batch *group)
 {
     struct error err = {0};
     crash_point("wal.group_taken");
+    if (group->tombstone)
+        crash_point("delete.taken");
     encode_group(c, group);
     if (wal_is_full(c->store->wal, c->bytes.size) && c->records > 0) {
         /* The next segment knows none of the series: encode again for it. */

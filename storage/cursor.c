@@ -233,7 +233,8 @@ static bool select_all(struct cursor *cursor, struct error *err)
 {
     const struct cursor_request *request = &cursor->request;
     return request->start_ns > request->end_ns ||
-           (open_view(cursor, err) && select_head(cursor, err) && select_partitions(cursor, err));
+           (open_view(cursor, err) && select_head(cursor, err) && select_partitions(cursor, err) &&
+            cursor_hide(cursor, cursor->view->hidden, err));
 }
 
 static int compare_series(const void *a, const void *b)
@@ -287,6 +288,7 @@ void cursor_close(struct cursor *cursor)
     array_done(&cursor->parts);
     array_done(&cursor->ranges);
     array_done(&cursor->series);
+    array_done(&cursor->hides);
     arena_free(cursor->arena);
     free(cursor);
 }

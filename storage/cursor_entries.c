@@ -32,6 +32,8 @@ struct log_source {
 
 struct entry_stream {
     struct cursor *cursor;
+    const struct hide *hides; /* what is deleted of the series */
+    size_t hide_count;
     bool backward;
     unsigned projection;
     ARRAY(struct log_source) sources; /* in the order of being reached */
@@ -132,6 +134,9 @@ struct entry_stream *entry_stream_open(struct cursor_reader *reader, size_t seri
     stream->backward = cursor->request.backward;
     stream->projection = cursor->request.projection;
     stream->same_ns = INT64_MIN;
+    stream->hide_count = cursor->series.items[series].hide_count;
+    if (stream->hide_count > 0)
+        stream->hides = cursor->hides.items + cursor->series.items[series].hide_first;
     collect_snapshots(stream, &cursor->series.items[series]);
     collect_ranges(stream, &cursor->series.items[series]);
     size_t count = stream->sources.count;
@@ -228,7 +233,7 @@ static bool decode_chunk(const struct entry_stream *stream, struct log_source *s
 {
     const struct part *part = &stream->cursor->parts.items[source->part];
     unsigned columns = CHUNK_TIMES;
-    if (!source->clean)
+    if (!source->clean || hides_need_content(stream->hides, stream->hide_count))
         columns |= CHUNK_LINES | CHUNK_METADATA;
     if (stream->projection & CURSOR_LENGTHS)
         columns |= CHUNK_LENGTHS;
@@ -269,6 +274,38 @@ static size_t find_time(const struct chunk_entries *entries, int64_t time_ns, bo
     return low;
 }
 
+/* Columns without the deleted entries. */
+static bool leave_out(const struct entry_stream *stream, struct log_source *source,
+                      struct error *err)
+{
+    const struct chunk_entries *all = &source->entries;
+    struct arena *arena = source->arena;
+    int64_t *times = arena_calloc(arena, all->count, sizeof(*times));
+    uint32_t *lengths = arena_calloc(arena, all->count, sizeof(*lengths));
+    struct slice *lines = arena_calloc(arena, all->count, sizeof(*lines));
+    struct labels *metadata = arena_calloc(arena, all->count, sizeof(*metadata));
+    size_t kept = 0;
+    if (!arena_check(arena, "a log stream's entries", err))
+        return false;
+    for (size_t i = 0; i < all->count; i++) {
+        struct slice line = all->lines ? all->lines[i] : SLICE("");
+        struct labels pairs = all->metadata ? all->metadata[i] : (struct labels){NULL, 0};
+        if (hides_entry(stream->hides, stream->hide_count, all->times_ns[i], source->lsn, line,
+                        pairs))
+            continue;
+        times[kept] = all->times_ns[i];
+        lengths[kept] = all->lengths ? all->lengths[i] : (uint32_t)line.size;
+        lines[kept] = line;
+        metadata[kept++] = pairs;
+    }
+    source->entries = (struct chunk_entries){.times_ns = times,
+                                             .lengths = lengths,
+                                             .lines = all->lines ? lines : NULL,
+                                             .metadata = all->metadata ? metadata : NULL,
+                                             .count = kept};
+    return true;
+}
+
 static bool reach_next(struct entry_stream *stream, struct error *err)
 {
     uint32_t index = (uint32_t)stream->reached;
@@ -277,6 +314,10 @@ static bool reach_next(struct entry_stream *stream, struct error *err)
         return false;
     source->arena = arena_new_in_budget(stream->cursor->memory_max);
     if (!(source->piece ? decode_piece(source, err) : decode_chunk(stream, source, err)))
+        return false;
+    if (hides_touch(stream->hides, stream->hide_count, source->first_ns, source->last_ns,
+                    source->lsn) &&
+        !leave_out(stream, source, err))
         return false;
     source->at = find_time(&source->entries, stream->cursor->request.start_ns, false);
     source->end = find_time(&source->entries, stream->cursor->request.end_ns, true);

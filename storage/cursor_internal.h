@@ -18,6 +18,7 @@
 #include "storage/chunk_rich.h"
 #include "storage/partition.h"
 #include "storage/store_internal.h"
+#include "storage/tombstones.h"
 #include "storage/view.h"
 
 enum { CURSOR_MEMORY_DEFAULT = 256 * 1024 * 1024, CANCEL_STEP = 1024 };
@@ -38,6 +39,8 @@ struct cursor_series {
     struct labels labels;
     size_t snapshot_first, snapshot_count;
     uint32_t range_first; /* UINT32_MAX: none */
+    uint32_t hide_count;  /* what is deleted of it: */
+    size_t hide_first;    /* in cursor->hides */
 };
 
 struct cursor {
@@ -52,6 +55,7 @@ struct cursor {
     ARRAY(struct part) parts;
     ARRAY(struct part_range) ranges;
     ARRAY(struct cursor_series) series;
+    struct hides hides;
 };
 
 /* A chunk of samples, in the head or sealed. */
@@ -68,6 +72,8 @@ struct rich_ranked;   /* cursor_rich.c */
 
 struct cursor_reader {
     struct cursor *cursor;
+    const struct hide *hides; /* of the series at hand */
+    size_t hide_count;
     struct buffer bytes; /* of sealed chunks */
     ARRAY(struct slice) chunks;
     ARRAY(size_t) offsets; /* of the chunks in bytes */
@@ -85,6 +91,10 @@ struct cursor_reader {
     int64_t before_ns;
     const struct histogram *before; /* NULL: none, or a float */
 };
+
+/* Note what is hidden of each series, and drop those of which nothing is left (cursor_hide.c). */
+bool cursor_hide(struct cursor *cursor, const struct tombstone_set *set, struct error *err)
+    MUST_CHECK;
 
 /* Decode a source of plain samples behind what is in the reader's columns. */
 bool cursor_decode_plain(struct cursor_reader *reader, const struct sample_source *source,

@@ -27,7 +27,9 @@ static bool push(struct cursor_reader *reader, const struct rich_sample *sample,
 {
     const struct cursor_request *request = &reader->cursor->request;
     size_t max = reader->cursor->memory_max / sizeof(struct rich_ranked);
-    if (sample->time_ns > request->end_ns)
+    if (sample->time_ns > request->end_ns ||
+        hides_sample(reader->hides, reader->hide_count, sample->time_ns,
+                     reader->sources.items[rank >> 32].lsn))
         return true;
     if (sample->time_ns < request->start_ns) {
         if (sample->time_ns >= reader->before_ns) {

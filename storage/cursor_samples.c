@@ -151,6 +151,20 @@ static bool is_disjoint(const struct cursor_reader *reader)
     return true;
 }
 
+/* Drop deleted samples; how many are left. */
+static size_t leave_out(const struct cursor_reader *reader, uint64_t lsn, int64_t *times,
+                        double *values, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (hides_sample(reader->hides, reader->hide_count, times[i], lsn))
+            continue;
+        times[kept] = times[i];
+        values[kept++] = values[i];
+    }
+    return kept;
+}
+
 /* Decode one source behind what is in the columns; outside the range is cut off (head side
  * chunks, which are not sorted, later). */
 bool cursor_decode_plain(struct cursor_reader *reader, const struct sample_source *source,
@@ -187,6 +201,8 @@ bool cursor_decode_plain(struct cursor_reader *reader, const struct sample_sourc
             }
         }
     }
+    if (UNLIKELY(reader->hide_count > 0))
+        count = leave_out(reader, source->lsn, times, values, count);
     reader->times.count = reader->values.count = at + count;
     return true;
 }
@@ -262,8 +278,11 @@ bool cursor_read_samples(struct cursor_reader *reader, size_t series, struct sam
 {
     if (!cursor_goes_on(reader->cursor, err))
         return false;
-    if (reader->cursor->request.projection & CURSOR_LAST &&
-        read_last(reader, &reader->cursor->series.items[series])) {
+    const struct cursor_series *own = &reader->cursor->series.items[series];
+    reader->hides = own->hide_count > 0 ? reader->cursor->hides.items + own->hide_first : NULL;
+    reader->hide_count = own->hide_count;
+    if (reader->cursor->request.projection & CURSOR_LAST && own->hide_count == 0 &&
+        read_last(reader, own)) {
         *out = (struct sample_column){
             .times_ns = reader->times.items, .values = reader->values.items, .count = 1};
         return true;

@@ -17,7 +17,9 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/error.h"
+#include "storage/chunk_filter.h"
 #include "storage/cursor_internal.h"
+#include "storage/day_deletes.h"
 
 enum {
     SERIES_AT_ONCE = 256,
@@ -43,8 +45,11 @@ struct closing {
     struct part part;
     struct part_range range;
     struct cursor_series series;
-    struct chunk_refs batch; /* of some series at once */
-    struct buffer bytes;     /* of a new chunk */
+    struct chunk_refs batch;         /* of some series at once */
+    const struct tombstone_set *set; /* what is deleted; NULL: nothing */
+    struct arena *names;             /* labels of the batch, when something is */
+    struct labels labels[SERIES_AT_ONCE];
+    struct buffer bytes; /* of a new chunk */
     /* Log entries of the next chunk. */
     struct arena *arena;
     ARRAY(int64_t) times;
@@ -63,9 +68,13 @@ static bool copy_chunks(struct closing *c, size_t position, const struct chunk_r
     buffer_init(&bytes, COPY_MEMORY_MAX);
     for (size_t i = 0; ok && i < count; i++) {
         struct slice chunk;
+        bool empty = false;
         buffer_clear(&bytes);
+        buffer_clear(&c->bytes);
         ok = partition_fetch(c->source, &refs[i], 1, &bytes, &chunk, err) &&
-             rewrite_chunk(c->rewrite, position, chunk, err);
+             chunk_filter(&chunk, c->cursor.hides.items, c->cursor.hides.count, &c->bytes, &empty,
+                          err) &&
+             (empty || rewrite_chunk(c->rewrite, position, chunk, err));
     }
     return ok;
 }
@@ -213,7 +222,7 @@ static bool can_merge(const struct closing *c, const struct chunk_ref *refs, siz
 static bool close_series(struct closing *c, size_t position, const struct chunk_ref *refs,
                          size_t count, struct error *err)
 {
-    bool is_late = false;
+    bool is_late = c->cursor.hides.count > 0; /* not a chunk that can be taken as it is */
     for (size_t i = 0; i < count; i++)
         is_late |= (refs[i].flags & CHUNK_OUT_OF_ORDER) != 0;
     if (count == 0)
@@ -227,6 +236,7 @@ static bool close_series(struct closing *c, size_t position, const struct chunk_
     for (size_t i = 0; i < count; i++)
         array_push(&part->refs, refs[i]);
     c->cursor.ranges.items[0].count = count;
+    c->cursor.series.items[0].hide_count = (uint32_t)c->cursor.hides.count;
     return c->cursor.request.kind == STORE_LOG ? merge_entries(c, position, err)
                                                : merge_samples(c, position, err);
 }
@@ -257,6 +267,17 @@ static const struct chunk_ref *refs_find(const struct chunk_refs *refs, uint32_t
     return refs->items + low;
 }
 
+/* Labels are needed only where something is deleted. */
+static bool batch_labels_read(struct closing *c, const uint32_t *numbers, size_t count,
+                              struct error *err)
+{
+    if (c->set == NULL)
+        return true;
+    arena_free(c->names);
+    c->names = arena_new(READ_MEMORY_MAX);
+    return partition_labels(c->source, numbers, count, c->names, c->labels, err);
+}
+
 /* Some series next to each other in the new order: their chunks are listed at once. */
 static bool close_batch(struct closing *c, const uint32_t *order, size_t from, size_t count,
                         struct error *err)
@@ -265,11 +286,16 @@ static bool close_batch(struct closing *c, const uint32_t *order, size_t from, s
     memcpy(numbers, order + from, count * sizeof(*numbers));
     qsort(numbers, count, sizeof(*numbers), number_order);
     c->batch.count = 0;
-    if (!partition_chunks(c->source, numbers, count, INT64_MIN, INT64_MAX, &c->batch, err))
+    if (!partition_chunks(c->source, numbers, count, INT64_MIN, INT64_MAX, &c->batch, err) ||
+        !batch_labels_read(c, order + from, count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
         size_t ref_count;
         const struct chunk_ref *refs = refs_find(&c->batch, order[from + i], &ref_count);
+        c->cursor.hides.count = 0;
+        if (c->set &&
+            !tombstone_set_hides(c->set, c->labels[i], INT64_MIN, INT64_MAX, &c->cursor.hides, err))
+            return false;
         if (!close_series(c, from + i, refs, ref_count, err))
             return false;
     }
@@ -319,7 +345,9 @@ static void closing_done(struct closing *c)
     array_done(&c->cursor.parts);
     array_done(&c->cursor.ranges);
     array_done(&c->cursor.series);
+    array_done(&c->cursor.hides);
     array_done(&c->batch);
+    arena_free(c->names);
     buffer_done(&c->bytes);
     arena_free(c->arena);
     array_done(&c->times);
@@ -327,17 +355,43 @@ static void closing_done(struct closing *c)
     array_done(&c->metadata);
 }
 
-static bool close_day(struct store *store, const struct partition_id *id, uint64_t lsn,
+static bool rewrite_day(struct store *store, const struct partition_id *id, uint64_t lsn,
+                        const struct day_close_rule *rule, const struct day_deletes *deletes,
+                        struct error *err)
+{
+    struct closing *c = xcalloc(1, sizeof(*c));
+    c->store = store;
+    c->set = deletes->touched > 0 ? deletes->set : NULL;
+    c->rewrite = rewrite_begin(store->partitions, id, deletes->dropped, err);
+    bool ok = c->rewrite != NULL;
+    if (ok) {
+        closing_init(c, id->kind);
+        ok = close_all_series(c, rule, err) && rewrite_commit(c->rewrite, lsn, err);
+        closing_done(c);
+    }
+    rewrite_end(c->rewrite);
+    free(c);
+    return ok;
+}
+
+/* A day of which nothing is left goes; one that deletes do not touch stays as it is. */
+static bool close_day(struct store *store, const struct catalog_day *day, uint64_t lsn,
                       const struct day_close_rule *rule, struct error *err)
 {
-    struct closing c = {.store = store};
-    c.rewrite = rewrite_begin(store->partitions, id, err);
-    if (c.rewrite == NULL)
+    struct partition_id id = {day->tenant, day->kind, day->day};
+    struct catalog_day row = *day;
+    struct day_deletes deletes;
+    if (!day_deletes_find(store, &id, &deletes, err))
         return false;
-    closing_init(&c, id->kind);
-    bool ok = close_all_series(&c, rule, err) && rewrite_commit(c.rewrite, lsn, err);
-    closing_done(&c);
-    rewrite_end(c.rewrite);
+    row.clean_lsn = lsn;
+    bool ok;
+    if (deletes.series > 0 && deletes.left == 0)
+        ok = partitions_delete_day(store->partitions, day, lsn, err);
+    else if (day->closed && deletes.touched == 0)
+        ok = catalog_set_day(store->catalog, &row, err);
+    else
+        ok = rewrite_day(store, &id, lsn, rule, &deletes, err);
+    day_deletes_done(&deletes);
     return ok;
 }
 
@@ -401,8 +455,10 @@ static bool is_due(struct store *store, const struct catalog_day *day,
 {
     struct partition_id id = {day->tenant, day->kind, day->day};
     struct partition_lateness lateness;
-    *due = !day->closed && is_over(store, day, rule->now_ns);
-    if (!*due || rule->at_once)
+    bool deleted = day_deletes_wait(store, day);
+    *due = (!day->closed || deleted) && is_over(store, day, rule->now_ns) &&
+           (deleted || !rule->deletes_only);
+    if (!*due || rule->at_once || (deleted && day->closed))
         return true;
     if (!partition_lateness_read(store->partitions, &id, &lateness, err))
         return false;
@@ -421,13 +477,12 @@ static bool consider_day(struct store *store, const struct catalog_day *day,
         return false;
     if (!due)
         return true;
-    struct partition_id id = {day->tenant, day->kind, day->day};
     /* Read first: what is applied during the scan is above it. */
     struct head *head = store_head(store, day->tenant, day->kind);
     uint64_t lsn = applied_lsn(store, head);
     if (head_in_day(head, day->day))
         return true;
-    if (!close_day(store, &id, lsn, rule, err))
+    if (!close_day(store, day, lsn, rule, err))
         return error_prefix(err, "closing day %d of tenant %.*s", day->day, SLICE_ARG(day->tenant));
     (*closed)++;
     return true;

@@ -18,6 +18,7 @@ struct day_close_rule {
     int64_t now_ns;
     bool at_once;      /* days that still change and those with little late data, too */
     int64_t quiet_s;   /* else: how long nothing was sealed into the day */
+    bool deletes_only; /* only days that hold something deleted */
     uint32_t days_max; /* in this call; 0: all that are due */
     /* Called now and then while a day is written; false gives it up.  NULL: never. */
     bool (*go_on)(void *context);

@@ -194,6 +194,13 @@ struct series *head_define(struct head *head, struct labels labels, uint32_t ser
     return series;
 }
 
+struct series *head_find(const struct head *head, struct labels labels)
+{
+    struct series_key key = {labels_fingerprint(labels), labels, head};
+    uint32_t id = table_find(&head->table, key.fingerprint.low, series_equal, head, &key);
+    return id == TABLE_NONE ? NULL : head->series.items[id];
+}
+
 struct labels head_labels(const struct head *head, const struct series *series, struct label *items)
 {
     for (size_t i = 0; i < series->pair_count; i++)

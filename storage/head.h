@@ -110,6 +110,9 @@ void head_free(struct head *head); /* NULL is fine */
 struct series *head_define(struct head *head, struct labels labels, uint32_t series_max,
                            uint32_t now_s, struct error *err);
 
+/* The series with these labels, or NULL.  Needs the lock. */
+struct series *head_find(const struct head *head, struct labels labels);
+
 /* The labels of a series; `items` has room for its pair_count.  Needs the lock. */
 struct labels head_labels(const struct head *head, const struct series *series,
                           struct label *items);
@@ -154,6 +157,14 @@ bool head_apply(struct head *head, const struct apply_batch *batch, struct apply
 
 /* Move the chunk in `slot` to the series' frozen ones.  Needs the lock. */
 void head_freeze_chunk(struct head *head, struct series *series, struct head_chunk **slot);
+
+/*
+ * Apply a delete in log order (head_hide.c): freeze what it cuts, move the states of series on
+ * which it matters, and publish it.  Takes over the reference.  Locks the head.
+ */
+struct tombstone;
+struct tombstones;
+void head_hide(struct head *head, struct tombstones *registry, struct tombstone *tombstone);
 
 /* ---- for the sealer ---------------------------------------------------- */
 

@@ -3,13 +3,17 @@
  *
  * Partitions answer for whole days from their own index.  Of the head those
  * series count that hold entries in the range, so that a series of a batch that
- * was never written does not show.
+ * was never written does not show.  When a delete reaches into the range, the series are
+ * selected as for a query instead, which leaves out those of which nothing is left.
  */
 #include "storage/store_internal.h"
 
 #include "base/arena.h"
 #include "base/error.h"
 #include "storage/postings.h"
+#include "storage/tombstones.h"
+
+enum { NAMES_UNSORTED_MAX = 65536 };
 
 struct gathering {
     const struct names_request *request;
@@ -108,9 +112,8 @@ static int compare_names(const void *a, const void *b)
     return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
 }
 
-/* Sorted, each once, at most `limit`, copied into the arena. */
-static bool give_names(struct gathering *g, struct slice **names, size_t *count, bool *truncated,
-                       struct error *err)
+/* Sorted, each once. */
+static void unique_names(struct gathering *g)
 {
     size_t kept = 0;
     if (g->names.count > 1)
@@ -119,6 +122,52 @@ static bool give_names(struct gathering *g, struct slice **names, size_t *count,
         if (kept == 0 || !slice_equal(g->names.items[kept - 1], g->names.items[i]))
             g->names.items[kept++] = g->names.items[i];
     }
+    g->names.count = kept;
+}
+
+/* Does the tenant have something hidden in the range? */
+static bool is_hidden(struct store *store, const struct names_request *request)
+{
+    bool found = false;
+    struct tombstone_set *set = tombstones_get(store->tombstones, request->tenant, request->kind);
+    for (size_t i = 0; set && !found && i < set->count; i++)
+        found = set->items[i]->start_ns <= request->end_ns &&
+                set->items[i]->end_ns >= request->start_ns;
+    tombstone_set_unref(set);
+    return found;
+}
+
+/* The names point into the cursor's labels. */
+static struct cursor *gather_visible(struct gathering *g, struct store *store, struct error *err)
+{
+    const struct names_request *request = g->request;
+    struct cursor_request select = {.tenant = request->tenant,
+                                    .kind = request->kind,
+                                    .matchers = request->matchers,
+                                    .matcher_count = request->matcher_count,
+                                    .start_ns = request->start_ns,
+                                    .end_ns = request->end_ns};
+    struct cursor *cursor = cursor_open(store, &select, err);
+    for (size_t i = 0; cursor && i < cursor_series_count(cursor); i++) {
+        struct labels labels = cursor_labels(cursor, i);
+        for (size_t k = 0; k < labels.count; k++) {
+            if (request->label.size == 0)
+                array_push(&g->names, labels.items[k].name);
+            else if (slice_equal(labels.items[k].name, request->label))
+                array_push(&g->names, labels.items[k].value);
+        }
+        if (g->names.count > NAMES_UNSORTED_MAX)
+            unique_names(g);
+    }
+    return cursor;
+}
+
+/* Sorted, each once, at most `limit`, copied into the arena. */
+static bool give_names(struct gathering *g, struct slice **names, size_t *count, bool *truncated,
+                       struct error *err)
+{
+    unique_names(g);
+    size_t kept = g->names.count;
     size_t limit = g->request->limit;
     bool cut = limit > 0 && kept > limit;
     if (cut)
@@ -142,6 +191,13 @@ bool store_names(struct store *store, const struct names_request *request, struc
     struct catalog_day *days;
     size_t day_count = 0;
     struct head *head = store_head(store, request->tenant, request->kind);
+    if (is_hidden(store, request)) {
+        struct cursor *cursor = gather_visible(&g, store, err);
+        bool found = cursor && give_names(&g, names, count, truncated, err);
+        cursor_close(cursor);
+        array_done(&g.names);
+        return found;
+    }
     bool ok = (head == NULL || gather_head(&g, head, err)) &&
               catalog_days(store->catalog, request->tenant, request->kind,
                            partition_day(request->start_ns), partition_day(request->end_ns),

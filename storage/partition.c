@@ -437,7 +437,11 @@ bool partition_name(struct partition *p, struct error *err)
     struct slice tenant = slice_from_text(p->tenant);
     if (!folders_sync(p, err))
         return false;
-    struct catalog_day day = {tenant, p->kind, p->day, p->generation, false};
+    struct catalog_day day = {.tenant = tenant,
+                              .kind = p->kind,
+                              .day = p->day,
+                              .generation = p->generation,
+                              .clean_lsn = p->clean_lsn};
     if (!catalog_set_day(p->set->catalog, &day, err))
         return false;
     pthread_mutex_lock(&p->set->lock);
@@ -450,7 +454,15 @@ bool partition_name(struct partition *p, struct error *err)
 
 static struct catalog_day row_of(const struct partition *p, uint32_t generation, bool closed)
 {
-    return (struct catalog_day){slice_from_text(p->tenant), p->kind, p->day, generation, closed};
+    struct slice tenant = slice_from_text(p->tenant);
+    struct catalog_day row = {.clean_lsn = 0};
+    catalog_find_day(p->set->catalog, tenant, p->kind, p->day, &row); /* keeps its LSNs */
+    row.tenant = tenant;
+    row.kind = p->kind;
+    row.day = p->day;
+    row.generation = generation;
+    row.closed = closed;
+    return row;
 }
 
 bool partition_mark_late(struct partition *p, struct error *err)
@@ -485,10 +497,11 @@ struct partition *partition_make_next(struct partition *old, struct error *err)
     return p;
 }
 
-bool partition_replace(struct partition *old, uint32_t next, struct error *err)
+bool partition_replace(struct partition *old, uint32_t next, uint64_t clean_lsn, struct error *err)
 {
     struct partitions *set = old->set;
     struct catalog_day row = row_of(old, next, true);
+    row.clean_lsn = clean_lsn;
     if (!folders_sync(old, err))
         return false;
     /* Before anybody can find the new one: whoever does has noticed or began later. */
@@ -509,7 +522,8 @@ uint64_t partitions_rewrites(const struct partitions *set)
 
 /* ---- deleting ----------------------------------------------------------------------- */
 
-static bool day_delete(struct partitions *set, const struct catalog_day *day, struct error *err)
+bool partitions_delete_day(struct partitions *set, const struct catalog_day *day, uint64_t gone_lsn,
+                           struct error *err)
 {
     char path[PATH_MAX], folder[PATH_MAX];
     if (!partition_path(set, day->tenant, day->kind, day->day, day->generation, path, sizeof(path),
@@ -518,8 +532,10 @@ static bool day_delete(struct partitions *set, const struct catalog_day *day, st
         return false;
     struct catalog_day none = *day;
     none.generation = 0;
+    none.gone_lsn = gone_lsn;
     if (!catalog_set_day(set->catalog, &none, err))
         return false;
+    crash_point("day.gone");
     struct partition_id id = {day->tenant, day->kind, day->day};
     pthread_mutex_lock(&set->lock);
     struct partition *p = list_find(set, &id);
@@ -535,8 +551,8 @@ static bool day_delete(struct partitions *set, const struct catalog_day *day, st
     return ok;
 }
 
-bool partitions_delete_before(struct partitions *set, int32_t day, uint64_t *deleted,
-                              struct error *err)
+bool partitions_delete_before(struct partitions *set, int32_t day, uint64_t gone_lsn,
+                              uint64_t *deleted, struct error *err)
 {
     struct arena *arena = arena_new(DAYS_MEMORY_MAX);
     struct catalog_day *days;
@@ -546,7 +562,7 @@ bool partitions_delete_before(struct partitions *set, int32_t day, uint64_t *del
     for (size_t i = 0; ok && i < count; i++) {
         if (days[i].day >= day)
             continue;
-        ok = day_delete(set, &days[i], err);
+        ok = partitions_delete_day(set, &days[i], gone_lsn, err);
         *deleted += ok;
     }
     arena_free(arena);
@@ -576,7 +592,7 @@ static uint64_t day_bytes(const struct partitions *set, const struct catalog_day
 }
 
 bool partitions_delete_oldest(struct partitions *set, uint64_t bytes_max, int32_t day,
-                              uint64_t *deleted, struct error *err)
+                              uint64_t gone_lsn, uint64_t *deleted, struct error *err)
 {
     AUTO(arena_drop) struct arena *arena = arena_new(DAYS_MEMORY_MAX);
     struct catalog_day *days;
@@ -593,7 +609,7 @@ bool partitions_delete_oldest(struct partitions *set, uint64_t bytes_max, int32_
     int32_t end = days[count - 1].day < day ? days[count - 1].day : day;
     for (size_t i = 0; i < count && bytes > bytes_max && days[i].day < end; i++) {
         uint64_t freed = day_bytes(set, &days[i]);
-        if (!day_delete(set, &days[i], err))
+        if (!partitions_delete_day(set, &days[i], gone_lsn, err))
             return false;
         bytes -= freed < bytes ? freed : bytes;
         (*deleted)++;

@@ -62,16 +62,24 @@ struct partitions_stats {
 };
 void partitions_stats_read(struct partitions *partitions, struct partitions_stats *stats);
 
-/* Delete all days before `day` of all tenants and kinds; readers of them may finish. */
-bool partitions_delete_before(struct partitions *partitions, int32_t day, uint64_t *deleted,
-                              struct error *err) MUST_CHECK;
+/*
+ * Delete a day; readers of it may finish.  Replay will not store again what the log still has
+ * of it up to `gone_lsn`.
+ */
+struct catalog_day;
+bool partitions_delete_day(struct partitions *partitions, const struct catalog_day *day,
+                           uint64_t gone_lsn, struct error *err) MUST_CHECK;
+
+/* All days before `day` of all tenants and kinds. */
+bool partitions_delete_before(struct partitions *partitions, int32_t day, uint64_t gone_lsn,
+                              uint64_t *deleted, struct error *err) MUST_CHECK;
 
 /*
  * Delete the oldest days of all tenants until all together take at most `bytes_max` on disk.
  * The newest day of all, and `day` and later, stay.
  */
 bool partitions_delete_oldest(struct partitions *partitions, uint64_t bytes_max, int32_t day,
-                              uint64_t *deleted, struct error *err) MUST_CHECK;
+                              uint64_t gone_lsn, uint64_t *deleted, struct error *err) MUST_CHECK;
 
 /* ---- one partition ----------------------------------------------------- */
 
@@ -186,10 +194,11 @@ struct rewrite; /* opaque: partition_close.c */
 
 /*
  * Start to write the day anew: a file that nobody sees yet, with all series of the old one in
- * it, sorted by metric name and labels.  ERR_UNAVAILABLE when the disk has no room for the copy.
+ * it, sorted by metric name and labels, but those that `dropped` (by number; NULL: none) says.
+ * ERR_UNAVAILABLE when the disk has no room for the copy.
  */
 struct rewrite *rewrite_begin(struct partitions *partitions, const struct partition_id *id,
-                              struct error *err) MUST_CHECK;
+                              const bool *dropped, struct error *err) MUST_CHECK;
 /* Without a commit the new file is removed.  NULL is fine. */
 void rewrite_end(struct rewrite *rewrite);
 
@@ -202,7 +211,8 @@ bool rewrite_chunk(struct rewrite *rewrite, size_t position, struct slice chunk,
     MUST_CHECK;
 
 /*
- * Make the new file the day's.  `lsn`: every entry of the day up to it is in a partition.
+ * Make the new file the day's.  `lsn`: every entry of the day up to it is in a partition, and
+ * no tombstone up to it is needed here any more.
  * ERR_UNAVAILABLE when something was sealed into the old one meanwhile.
  */
 bool rewrite_commit(struct rewrite *rewrite, uint64_t lsn, struct error *err) MUST_CHECK;
@@ -244,6 +254,10 @@ void seal_end(struct seal *seal);
 /* The day-local number of the series with these (canonical) labels, made when it is new. */
 bool seal_series(struct seal *seal, struct labels labels, uint32_t *series, struct error *err)
     MUST_CHECK;
+
+/* What will be sealed has LSNs above `lsn`: should the day be new, no older delete matters to it.
+ */
+void seal_is_above(struct seal *seal, uint64_t lsn);
 
 /*
  * Add a chunk from chunk_encode_* (it is copied; its flags and LSN are in its

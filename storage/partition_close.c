@@ -45,6 +45,8 @@ struct sorted_series {
 struct sorting {
     ARRAY(struct label_pair) pool;
     ARRAY(struct sorted_series) series;
+    const bool *dropped;
+    uint32_t seen;       /* of the old numbers */
     struct slice *texts; /* by rank */
     uint32_t *ranks;     /* by symbol */
     size_t symbols;
@@ -104,7 +106,9 @@ static bool series_add(struct sorting *s, const struct reading *r, struct slice 
     if (!series_get(record, &fingerprint, pairs, &count))
         return reading_corrupt(r, "malformed series record", err);
     struct sorted_series series = {
-        .count = (uint32_t)count, .number = (uint32_t)s->series.count, .at = s->pool.count};
+        .count = (uint32_t)count, .number = s->seen++, .at = s->pool.count};
+    if (s->dropped != NULL && s->dropped[series.number])
+        return true;
     for (size_t i = 0; i < count; i++) {
         if (pairs[i].name >= s->symbols || pairs[i].value >= s->symbols)
             return reading_corrupt(r, "a series names a symbol that does not exist", err);
@@ -160,9 +164,9 @@ static bool series_write(struct rewrite *w, const struct sorting *s, struct erro
     return seal_commit(w->seal, err);
 }
 
-static bool series_copy(struct rewrite *w, struct error *err)
+static bool series_copy(struct rewrite *w, const bool *dropped, struct error *err)
 {
-    struct sorting sorting = {0};
+    struct sorting sorting = {.dropped = dropped};
     pthread_mutex_lock(&w->old->index_lock);
     bool ok = index_load(w->old, err);
     if (ok) {
@@ -195,7 +199,7 @@ static bool space_check(const struct partition *p, struct error *err)
 }
 
 struct rewrite *rewrite_begin(struct partitions *set, const struct partition_id *id,
-                              struct error *err)
+                              const bool *dropped, struct error *err)
 {
     struct rewrite *w = xcalloc(1, sizeof(*w));
     w->old = partition_acquire(set, id, err);
@@ -205,7 +209,7 @@ struct rewrite *rewrite_begin(struct partitions *set, const struct partition_id 
         w->next = p != NULL ? p->generation : 0;
         w->seal = p != NULL ? seal_begin_into(p, err) : NULL;
     }
-    if (w->seal != NULL && series_copy(w, err))
+    if (w->seal != NULL && series_copy(w, dropped, err))
         return w;
     rewrite_end(w);
     return NULL;
@@ -251,7 +255,7 @@ bool rewrite_commit(struct rewrite *w, uint64_t lsn, struct error *err)
     seal_end(TAKE(w->seal)); /* the file is closed before anybody else may open it */
     crash_point("day.written");
     w->committed = true; /* from here on the row decides; on failure the next start does */
-    return partition_replace(w->old, w->next, err);
+    return partition_replace(w->old, w->next, lsn, err);
 }
 
 bool partition_is_of_close(const struct partition *p, const struct chunk_ref *ref)

@@ -91,6 +91,7 @@ struct partition {
     struct lmdb_env *env;
     uint64_t serial; /* of this opening, never 0 in a list: names what is kept of it in memory */
     struct partition_closed closed; /* fixed once the day is open */
+    uint64_t clean_lsn;             /* of the sealer: for the row of a day that is new */
     bool hidden;                    /* a generation in the making: in no list, without a row */
     bool late;                      /* of the sealer: its row says that data came after the close */
 
@@ -131,7 +132,8 @@ struct partition *partition_make_next(struct partition *old, struct error *err) 
  * The day's row names generation `next` from now on; `old`, which the caller has referenced, is
  * unlinked and closed by its last reader.  Nobody has the next one open.
  */
-bool partition_replace(struct partition *old, uint32_t next, struct error *err) MUST_CHECK;
+bool partition_replace(struct partition *old, uint32_t next, uint64_t clean_lsn, struct error *err)
+    MUST_CHECK;
 /* Unlink a generation that got no row. */
 bool partition_discard(struct partition *old, uint32_t next, struct error *err) MUST_CHECK;
 

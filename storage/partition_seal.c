@@ -105,6 +105,11 @@ struct seal *seal_begin_into(struct partition *p, struct error *err)
     return s;
 }
 
+void seal_is_above(struct seal *s, uint64_t lsn)
+{
+    s->p->clean_lsn = lsn;
+}
+
 /* Forget the numbers of series that were never committed. */
 static void index_roll_back(struct seal *s)
 {

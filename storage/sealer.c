@@ -14,6 +14,7 @@
 #include "base/ledger.h"
 #include "storage/crash_point.h"
 #include "storage/day_close.h"
+#include "storage/day_deletes.h"
 #include "storage/seal_encode.h"
 #include "storage/store_internal.h"
 
@@ -62,6 +63,7 @@ struct pass {
     struct store *store;
     struct head *head;
     struct seal_encoder *encoder;
+    uint64_t above_lsn; /* all that the head holds has a higher one */
     ARRAY(struct seal_item) items;
     ARRAY(struct label) labels;
 };
@@ -205,6 +207,7 @@ static bool seal_days(struct pass *pass, struct error *err)
         struct seal *seal = seal_begin(pass->store->partitions, &id, err);
         if (seal == NULL)
             return false;
+        seal_is_above(seal, pass->above_lsn);
         bool ok = seal_items(pass, seal, day, err);
         seal_end(seal);
         if (!ok)
@@ -220,6 +223,8 @@ static bool seal_head(struct store *store, struct head *head, struct error *err)
     if (pass.items.count == 0)
         return true;
     crash_point("seal.frozen");
+    uint64_t oldest = head_oldest_lsn(head);
+    pass.above_lsn = oldest != UINT64_MAX ? oldest - 1 : 0;
     int64_t start = clock_monotonic_ns();
     pass.encoder = seal_encoder_new();
     bool ok = seal_days(&pass, err);
@@ -264,7 +269,8 @@ static bool remove_segments(struct store *store, struct error *err)
         if (oldest < bound)
             bound = oldest;
     }
-    return wal_remove_below(store->wal, bound, err);
+    return tombstones_save(store, err) && wal_remove_below(store->wal, bound, err) &&
+           catalog_forget_gone(store->catalog, wal_removed_lsn(store->wal), err);
 }
 
 bool sealer_seal_all(struct store *store, struct error *err)
@@ -405,7 +411,8 @@ static bool size_locked(struct store *store, struct error *err)
     if (store->options.retention_size == 0)
         return true;
     bool ok = partitions_delete_oldest(store->partitions, store->options.retention_size,
-                                       partition_day(store_now_ns(store)), &deleted, err);
+                                       partition_day(store_now_ns(store)),
+                                       store_counter(&store->applied_lsn), &deleted, err);
     store_count(&store->counters.partitions_deleted, deleted);
     return ok || error_prefix(err, "deleting the oldest days");
 }
@@ -425,7 +432,8 @@ static bool retention_locked(struct store *store, struct error *err)
     if (store->options.retention_ns >= 0) {
         uint64_t deleted = 0;
         int32_t day = partition_day(ns_sub(now, store->options.retention_ns));
-        if (!partitions_delete_before(store->partitions, day, &deleted, err))
+        uint64_t lsn = store_counter(&store->applied_lsn);
+        if (!partitions_delete_before(store->partitions, day, lsn, &deleted, err))
             return error_prefix(err, "deleting old days");
         store_count(&store->counters.partitions_deleted, deleted);
     }
@@ -468,6 +476,20 @@ bool sealer_close_days(struct store *store, int64_t now_ns, struct error *err)
     pthread_mutex_lock(&store->seal_lock);
     freeze_all(store, &all, false);
     bool ok = seal_all_heads(store, err) && day_close_due(store, &rule, &closed, err);
+    pthread_mutex_unlock(&store->seal_lock);
+    return ok;
+}
+
+bool sealer_clean_tombstones(struct store *store, struct error *err)
+{
+    uint32_t closed;
+    struct freeze_rule all = {.all = true};
+    struct day_close_rule rule = {
+        .now_ns = store_now_ns(store), .at_once = true, .deletes_only = true};
+    pthread_mutex_lock(&store->seal_lock);
+    freeze_all(store, &all, false);
+    bool ok = seal_all_heads(store, err) && day_close_due(store, &rule, &closed, err) &&
+              tombstones_drop(store, err);
     pthread_mutex_unlock(&store->seal_lock);
     return ok;
 }
@@ -525,6 +547,7 @@ static void run_pass(struct sealer *sealer)
     ok = retention_due(sealer, &err) && ok;
     ok = size_due(sealer, &err) && ok;
     ok = close_due(sealer, &err) && ok;
+    ok = tombstones_drop(store, &err) && ok;
     pthread_mutex_unlock(&store->seal_lock);
     pthread_mutex_lock(&sealer->lock);
     store->seal_error = ok ? (struct error){0} : err;

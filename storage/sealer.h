@@ -39,4 +39,7 @@ bool sealer_retention(struct store *store, struct error *err) MUST_CHECK;
 /* Seal everything, then close every day that is over at `now_ns`. */
 bool sealer_close_days(struct store *store, int64_t now_ns, struct error *err) MUST_CHECK;
 
+/* store_clean_tombstones(). */
+bool sealer_clean_tombstones(struct store *store, struct error *err) MUST_CHECK;
+
 #endif

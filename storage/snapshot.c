@@ -85,6 +85,7 @@ static bool copy_day(struct catalog *catalog, struct partitions *partitions, str
             return false;
         error_clear(err);
         day->generation = 0;
+        day->gone_lsn = catalog_gone_lsn(catalog, day->tenant, day->kind, day->day);
         return catalog_set_day(copy, day, err);
     }
     bool ok = partition_copy(partition, directory, day, err);

@@ -18,6 +18,7 @@
 #include "storage/guard.h"
 #include "storage/sealer.h"
 #include "storage/store_internal.h"
+#include "storage/tombstones.h"
 
 #include <assert.h>
 
@@ -138,7 +139,9 @@ static bool open_parts(struct store *store, struct error *err)
         return false;
     struct partitions_options options = {.directory = directory, .catalog = store->catalog};
     store->partitions = partitions_open(&options, err);
-    if (store->partitions == NULL || !store_replay_wal(store, err))
+    if (store->partitions == NULL ||
+        !catalog_load_tombstones(store->catalog, store->tombstones, err) ||
+        !store_replay_wal(store, err))
         return false;
     store->committer = committer_start(store, err);
     if (store->committer == NULL)
@@ -159,6 +162,7 @@ static void store_destroy(struct store *store)
     store_free_batches(store);
     producers_free(store->producers);
     metadata_free(store->metadata);
+    tombstones_free(store->tombstones);
     partitions_close(store->partitions);
     catalog_close(store->catalog);
     fd_drop(&store->lock_fd);
@@ -182,6 +186,7 @@ struct store *store_open(const struct store_options *options, struct error *err)
     pthread_mutex_init(&store->seal_lock, NULL);
     store->producers = producers_new();
     store->metadata = metadata_new();
+    store->tombstones = tombstones_new();
     if (!open_parts(store, err)) {
         store_destroy(store);
         error_prefix(err, "opening the store in %s", options->directory);
@@ -241,6 +246,11 @@ bool store_seal(struct store *store, struct error *err)
 bool store_close_days(struct store *store, int64_t now_ns, struct error *err)
 {
     return sealer_close_days(store, now_ns, err);
+}
+
+bool store_clean_tombstones(struct store *store, struct error *err)
+{
+    return sealer_clean_tombstones(store, err);
 }
 
 bool store_retention(struct store *store, struct error *err)
@@ -349,4 +359,8 @@ void store_stats_read(struct store *store, struct store_stats *stats)
     partitions_stats_read(store->partitions, &partitions);
     stats->partitions = partitions.count;
     stats->partition_bytes = partitions.bytes;
+    struct tombstones_stats tombstones;
+    tombstones_stats_read(store->tombstones, &tombstones);
+    stats->tombstones = tombstones.count;
+    stats->tombstone_bytes = tombstones.bytes;
 }

@@ -334,8 +334,11 @@ struct store_stats {
     uint64_t seals, seal_failures, chunks_sealed, seal_ns_total;
     uint64_t partitions, partition_bytes, partitions_deleted;
     uint64_t batches_repeated;
-    int64_t oldest_ns, newest_ns; /* of the head, metric samples; 0 when empty */
+    uint64_t tombstones, tombstone_bytes; /* deletes that are not in the files yet */
+    int64_t oldest_ns, newest_ns;         /* of the head, metric samples; 0 when empty */
 };
 void store_stats_read(struct store *store, struct store_stats *stats);
+
+#include "storage/store_delete.h" /* the manual's chapter on deleting */
 
 #endif

@@ -23,6 +23,7 @@
 
 struct committer;
 struct sealer;
+struct tombstones;
 
 struct store_counters { /* atomics */
     uint64_t samples_appended, entries_appended, line_bytes_appended;
@@ -37,6 +38,7 @@ struct store {
     int lock_fd;
     struct catalog *catalog;
     struct partitions *partitions;
+    struct tombstones *tombstones;
 
     pthread_rwlock_t heads_lock; /* guards the array and table; heads live as long as the store */
     ARRAY(struct head *) heads;

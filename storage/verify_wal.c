@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/table.h"
+#include "storage/tombstones.h"
 #include "storage/wal.h"
 #include "storage/wal_read.h"
 
@@ -99,6 +100,13 @@ static const char *check_record(struct segment *s, const struct wal_record *reco
     case WAL_SAMPLES:
     case WAL_ENTRIES:
         return check_batch(s, record->payload);
+    case WAL_TOMBSTONE: {
+        struct error ignored = {0};
+        struct tombstone *tombstone = tombstone_read(record->payload, record->lsn, &ignored);
+        bool malformed = tombstone == NULL;
+        tombstone_unref(tombstone);
+        return malformed ? "malformed tombstone" : NULL;
+    }
     default:
         return NULL; /* the checksum has been checked */
     }

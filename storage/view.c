@@ -225,6 +225,7 @@ static bool take(struct store_view *view, const struct view_request *request, st
         pthread_mutex_lock(&head->lock);
         if (head->applied_lsn > view->lsn)
             view->lsn = head->applied_lsn;
+        view->hidden = tombstones_get(view->tombstones, request->tenant, request->kind);
         for (size_t i = 0; ok && i < view->count; i++) {
             if (plans[i] == NULL)
                 continue;
@@ -249,7 +250,10 @@ struct store_view *view_take(struct store *store, const struct view_request *req
     struct store_view *view = xcalloc(1, sizeof(*view));
     view->head = store_head(store, request->tenant, request->kind);
     view->lsn = store->start_lsn;
+    view->tombstones = store->tombstones;
     set_selections(view, request);
+    if (view->head == NULL)
+        view->hidden = tombstones_get(store->tombstones, request->tenant, request->kind);
     if (view->head == NULL || take(view, request, err))
         return view;
     store_view_close(view);
@@ -287,6 +291,7 @@ void store_view_close(struct store_view *view)
         array_done(&selection->series);
         array_done(&selection->pairs);
     }
+    tombstone_set_unref(view->hidden);
     free(view->selections);
     free(view);
 }

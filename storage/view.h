@@ -13,6 +13,7 @@
 #include "base/array.h"
 #include "storage/head.h"
 #include "storage/store_internal.h"
+#include "storage/tombstones.h"
 
 /*
  * A chunk of the head as it was.  Of what `held` and `piece` point to, only bytes
@@ -47,7 +48,9 @@ struct selection {
 
 struct store_view {
     struct head *head; /* NULL: the tenant has none */
-    uint64_t lsn;      /* the last batch in it */
+    struct tombstones *tombstones;
+    uint64_t lsn;                 /* the last batch in it */
+    struct tombstone_set *hidden; /* of the same moment; NULL: none */
     struct selection *selections;
     size_t count;
     bool has_entered; /* texts and pair numbers stay: see postings.h */

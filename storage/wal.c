@@ -29,6 +29,7 @@ struct wal {
 
     pthread_mutex_t lock;           /* guards the rest */
     ARRAY(struct wal_known) closed; /* ascending */
+    uint64_t removed_lsn;           /* of the last segment that was removed */
     unsigned holds;                 /* while there are any, segments stay */
     struct wal_stats stats;
 };
@@ -280,11 +281,20 @@ bool wal_remove_below(struct wal *wal, uint64_t lsn, struct error *err)
         crash_point("wal.removed_one");
         pthread_mutex_lock(&wal->lock);
         wal->closed.count--;
+        wal->removed_lsn = oldest.last_lsn;
         memmove(wal->closed.items, wal->closed.items + 1,
                 wal->closed.count * sizeof(*wal->closed.items));
         wal->stats.bytes -= oldest.size;
         pthread_mutex_unlock(&wal->lock);
     }
+}
+
+uint64_t wal_removed_lsn(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->lock);
+    uint64_t lsn = wal->removed_lsn;
+    pthread_mutex_unlock(&wal->lock);
+    return lsn;
 }
 
 void wal_hold(struct wal *wal)

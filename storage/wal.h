@@ -70,6 +70,9 @@ bool wal_failed(const struct wal *wal);
 /* Remove segments, oldest first, whose last LSN is below `lsn`; never the open one. */
 bool wal_remove_below(struct wal *wal, uint64_t lsn, struct error *err) MUST_CHECK;
 
+/* The highest LSN of the segments that this run removed, 0: none. */
+uint64_t wal_removed_lsn(struct wal *wal);
+
 /*
  * Between wal_hold and wal_let_go wal_remove_below removes nothing.  Taking hold
  * needs that no removal is on its way (the store's seal lock).

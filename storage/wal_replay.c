@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "storage/sealer.h"
+#include "storage/tombstones.h"
 #include "storage/wal_read.h"
 
 #include <fcntl.h>
@@ -40,6 +41,7 @@ struct day {
 struct mark {
     const struct series *series;
     int32_t day;
+    uint64_t gone_lsn; /* retention took the day with everything up to it */
     struct sealed_state state;
 };
 
@@ -94,18 +96,19 @@ static bool mark_equal(const void *items, uint32_t index, const void *key)
     return mark->series == wanted->series && mark->day == wanted->day;
 }
 
-static const struct sealed_state *find_mark(struct replay *r, const struct series *series,
-                                            int32_t number)
+static const struct mark *find_mark(struct replay *r, const struct series *series, int32_t number)
 {
     struct mark wanted = {.series = series, .day = number};
     uint64_t hash = ((uint64_t)(uintptr_t)series ^ ((uint64_t)(uint32_t)number << 40)) *
                     UINT64_C(0x9e3779b97f4a7c15);
     uint32_t at = table_find(&r->mark_table, hash, mark_equal, r, &wanted);
     if (at != TABLE_NONE)
-        return &r->marks.items[at].state;
+        return &r->marks.items[at];
     const struct day *day = find_day(r, r->covering, number);
     if (day == NULL)
         return NULL;
+    wanted.gone_lsn = catalog_gone_lsn(r->store->catalog, slice_from_text(r->covering->tenant),
+                                       r->covering->kind, number);
     if (day->partition) {
         array_reserve(&r->labels, series->pair_count);
         struct labels labels = head_labels(r->covering, series, r->labels.items);
@@ -114,7 +117,7 @@ static const struct sealed_state *find_mark(struct replay *r, const struct serie
     }
     table_insert(&r->mark_table, hash, (uint32_t)r->marks.count);
     array_push(&r->marks, wanted);
-    return &r->marks.items[r->marks.count - 1].state;
+    return &r->marks.items[r->marks.count - 1];
 }
 
 /* apply_sealed: runs inside head_apply, with the head's lock held (nobody else is there). */
@@ -124,9 +127,12 @@ static bool covers(void *context, const struct series *series, bool side, int64_
     struct replay *r = context;
     if (r->error.code != ERR_NONE)
         return false;
-    const struct sealed_state *state = find_mark(r, series, partition_day(time_ns));
-    if (state == NULL)
+    const struct mark *mark = find_mark(r, series, partition_day(time_ns));
+    if (mark == NULL)
         return false;
+    if (lsn <= mark->gone_lsn)
+        return true;
+    const struct sealed_state *state = &mark->state;
     if (lsn <= state->day_lsn)
         return true;
     if (!state->known)
@@ -283,6 +289,20 @@ static bool replay_metadata(struct replay *r, struct slice payload, struct error
     return true;
 }
 
+static bool replay_tombstone(struct replay *r, const struct wal_record *record, struct error *err)
+{
+    struct tombstone *tombstone = tombstone_read(record->payload, record->lsn, err);
+    if (tombstone == NULL)
+        return false;
+    struct id_map *map = find_map(r, tombstone->tenant, tombstone->kind, err);
+    if (map == NULL) {
+        tombstone_unref(tombstone);
+        return false;
+    }
+    head_hide(map->head, r->store->tombstones, tombstone);
+    return true;
+}
+
 static bool replay_record(struct replay *r, const struct wal_record *record, struct error *err)
 {
     r->store->replay.records++;
@@ -294,6 +314,8 @@ static bool replay_record(struct replay *r, const struct wal_record *record, str
         return replay_batch(r, record, err);
     case WAL_METADATA:
         return replay_metadata(r, record->payload, err);
+    case WAL_TOMBSTONE:
+        return replay_tombstone(r, record, err);
     default:
         return producers_read(r->store->producers, record->payload) ||
                malformed("producers record", err);
@@ -411,8 +433,14 @@ static bool lsn_from_partitions(struct replay *r, struct error *err)
     AUTO(arena_drop) struct arena *arena = arena_new((size_t)256 << 20);
     struct catalog_day *days;
     size_t count;
+    struct tombstones_stats tombstones;
     if (!catalog_all_days(r->store->catalog, arena, &days, &count, err))
         return false;
+    if (!catalog_forget_gone(r->store->catalog, UINT64_MAX, err))
+        return false;
+    tombstones_stats_read(r->store->tombstones, &tombstones);
+    if (tombstones.lsn_max >= r->next_lsn)
+        r->next_lsn = tombstones.lsn_max + 1;
     for (size_t i = 0; i < count; i++) {
         struct partition_id id = {days[i].tenant, days[i].kind, days[i].day};
         struct partition *partition = partition_acquire(r->store->partitions, &id, err);
@@ -420,6 +448,10 @@ static bool lsn_from_partitions(struct replay *r, struct error *err)
             return false;
         uint64_t lsn = partition_lsn_max(partition);
         partition_release(partition);
+        if (days[i].clean_lsn > lsn)
+            lsn = days[i].clean_lsn;
+        if (days[i].gone_lsn > lsn)
+            lsn = days[i].gone_lsn;
         if (lsn >= r->next_lsn)
             r->next_lsn = lsn + 1;
     }

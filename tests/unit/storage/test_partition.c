@@ -447,7 +447,7 @@ static void retention_deletes_whole_days_and_spares_readers(void **state)
     struct partition_id id = id_of(DAY + 1);
     struct partition *reader = partition_acquire(f->partitions, &id, &err);
     uint64_t deleted;
-    must(partitions_delete_before(f->partitions, DAY + 2, &deleted, &err), &err);
+    must(partitions_delete_before(f->partitions, DAY + 2, 0, &deleted, &err), &err);
     assert_int_equal(deleted, 2);
     assert_null(partition_acquire(f->partitions, &id, &err));
     struct series_numbers numbers = {0};

@@ -214,10 +214,10 @@ static void a_newer_version_is_refused(void **state)
     write_batches(f, &segment, ends);
     struct wal_segment_header header;
     assert_true(wal_header_read((const uint8_t *)segment.data, &header));
-    header.version = 2;
+    header.version = WAL_VERSION + 1;
     wal_header_write(&header, (uint8_t *)segment.data);
     replace_log(f, segment.data, segment.size);
-    expect_refusal(f, ERR_UNSUPPORTED, "log format 2");
+    expect_refusal(f, ERR_UNSUPPORTED, "log format 3");
     header.version = 1;
     wal_header_write(&header, (uint8_t *)segment.data);
     replace_log(f, segment.data, segment.size);

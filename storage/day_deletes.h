@@ -1,0 +1,41 @@
+/*
+ * day_deletes.h - what deletes mean to a day's file, and when they are no longer needed.
+ *
+ * Of the sealer's thread (or whoever holds the seal lock).
+ */
+#ifndef STORAGE_DAY_DELETES_H
+#define STORAGE_DAY_DELETES_H
+
+#include "base/compiler.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct catalog_day;
+struct error;
+struct partition_id;
+struct store;
+struct tombstone_set;
+
+/* What deletes take from a day. */
+struct day_deletes {
+    struct tombstone_set *set; /* NULL: there are none */
+    bool *dropped;             /* by series number: nothing of it is left; NULL: none */
+    size_t series, left;       /* all of the day's, and those of which something is left */
+    size_t touched;            /* series of which something goes */
+};
+bool day_deletes_find(struct store *store, const struct partition_id *id,
+                      struct day_deletes *deletes, struct error *err) MUST_CHECK;
+void day_deletes_done(struct day_deletes *deletes);
+
+/* May a tombstone hide something in the day's files? */
+bool day_deletes_wait(struct store *store, const struct catalog_day *day);
+
+/* Into the catalog with those that only the log has: before segments are removed. */
+bool tombstones_save(struct store *store, struct error *err) MUST_CHECK;
+
+/* Forget those that no file and nothing in the head needs. */
+bool tombstones_drop(struct store *store, struct error *err) MUST_CHECK;
+
+#endif
