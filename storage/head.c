@@ -198,7 +198,7 @@ struct series *head_find(const struct head *head, struct labels labels)
 {
     struct series_key key = {labels_fingerprint(labels), labels, head};
     uint32_t id = table_find(&head->table, key.fingerprint.low, series_equal, head, &key);
-    return id == TABLE_NONE ? NULL : head->series.items[id];
+    return id == TABLE_NONE ? NULL : head_series(head, id);
 }
 
 struct labels head_labels(const struct head *head, const struct series *series, struct label *items)

@@ -52,7 +52,7 @@ static void hide_selector(struct head *head, const struct tombstone *t,
     if (decided)
         postings_select(&head->postings, plan, &ids);
     for (size_t i = 0; i < (decided ? ids.count : bound); i++) {
-        struct series *series = head->series.items[decided ? ids.items[i] : i];
+        struct series *series = head_series(head, decided ? ids.items[i] : i);
         if (series)
             hide_series(head, series, t, decided);
     }
