@@ -58,6 +58,7 @@ void head_free(struct head *head)
     ledger_update(head->kind == STORE_LOG ? LEDGER_LOG_TEXT : LEDGER_HEAD, &head->counted_chunks,
                   0);
     ledger_update(LEDGER_INDEX, &head->counted_index, 0);
+    array_done(&head->changes.notes);
     array_done(&head->queue);
     table_done(&head->table);
     postings_done(&head->postings);

@@ -18,6 +18,7 @@
 #include "base/array.h"
 #include "base/hash.h"
 #include "base/labels.h"
+#include "storage/changes.h"
 #include "storage/head_chunk.h"
 #include "storage/lookup.h"
 #include "storage/postings.h"
@@ -79,7 +80,8 @@ struct head {
     struct postings postings;
     struct table table; /* fingerprint to id */
     struct series_pages series;
-    struct id_list queue; /* ids of series with frozen chunks */
+    struct changes changes; /* metrics: what was written or deleted when */
+    struct id_list queue;   /* ids of series with frozen chunks */
     uint64_t applied_lsn;
     size_t chunk_bytes, frozen_bytes, series_bytes;
     uint64_t series_count, series_created, series_removed, chunk_count;

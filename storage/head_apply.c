@@ -263,7 +263,7 @@ static bool apply_samples(struct head *head, const struct apply_batch *batch,
                           struct apply_result *result)
 {
     struct reader in = reader_of(batch->body);
-    int64_t time_ms = 0;
+    int64_t time_ms = 0, lowest_ns = INT64_MAX;
     int64_t number = -1;
     while (reader_left(&in) > 0) {
         uint32_t count = read16(&in);
@@ -271,6 +271,7 @@ static bool apply_samples(struct head *head, const struct apply_batch *batch,
             time_ms > INT64_MAX / NS_PER_MS || time_ms < INT64_MIN / NS_PER_MS)
             return false;
         int64_t time_ns = time_ms * NS_PER_MS;
+        lowest_ns = time_ns < lowest_ns ? time_ns : lowest_ns;
         if (UNLIKELY(count == 0) && !apply_rich(head, batch, &in, time_ns, &number, result))
             return false;
         for (uint32_t i = 0; i < count; i++) {
@@ -285,6 +286,8 @@ static bool apply_samples(struct head *head, const struct apply_batch *batch,
             apply_sample(head, batch, (uint32_t)number, &sample, result);
         }
     }
+    if (lowest_ns != INT64_MAX)
+        changes_note(&head->changes, lowest_ns);
     return !in.failed;
 }
 

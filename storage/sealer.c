@@ -433,9 +433,10 @@ static bool retention_locked(struct store *store, struct error *err)
         uint64_t deleted = 0;
         int32_t day = partition_day(ns_sub(now, store->options.retention_ns));
         uint64_t lsn = store_counter(&store->applied_lsn);
-        if (!partitions_delete_before(store->partitions, day, lsn, &deleted, err))
-            return error_prefix(err, "deleting old days");
+        bool ok = partitions_delete_before(store->partitions, day, lsn, &deleted, err);
         store_count(&store->counters.partitions_deleted, deleted);
+        if (!ok)
+            return error_prefix(err, "deleting old days");
     }
     return catalog_set_clock(store->catalog, now, err);
 }

@@ -299,6 +299,18 @@ bool store_metadata(struct store *store, struct slice tenant, struct slice famil
                     struct arena *arena, struct metric_metadata **items, size_t *count,
                     struct error *err) MUST_CHECK;
 
+/*
+ * For whoever keeps answers about metrics: a moment, taken before reading, and the lowest
+ * time at which anything was written or deleted since.  What an answer says about earlier
+ * times still holds.  INT64_MAX: nothing was; INT64_MIN: anything may have changed.
+ */
+struct store_moment {
+    uint64_t changes, removals;
+};
+void store_moment_read(struct store *store, struct slice tenant, struct store_moment *moment);
+int64_t store_changed_since(struct store *store, struct slice tenant,
+                            const struct store_moment *moment);
+
 /* ---- upkeep ----------------------------------------------------------- */
 
 /* Seal every open chunk now and wait for it (tests, tools, shutdown). */
