@@ -79,12 +79,14 @@ static void hide_listed(struct head *head, const struct tombstone *t)
 void head_hide(struct head *head, struct tombstones *registry, struct tombstone *t)
 {
     uint64_t lsn = t->lsn;
+    int64_t from_ns = t->start_ns;
     for (size_t i = 0; i < t->selector_count; i++)
         hide_selector(head, t, &t->selectors[i]);
     hide_listed(head, t);
     pthread_mutex_lock(&head->lock);
     tombstones_add(registry, t);
     head->applied_lsn = lsn;
+    changes_note(&head->changes, from_ns);
     pthread_mutex_unlock(&head->lock);
 }
 
