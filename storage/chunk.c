@@ -23,6 +23,7 @@
 #include "storage/chunk_rich.h"
 #include "storage/chunk_values.h"
 #include "storage/integers.h"
+#include "storage/simd.h"
 
 enum {
     FIXED_SIZE = 6,
@@ -242,28 +243,6 @@ bool chunk_encode_samples(const int64_t *times_ns, const double *values, size_t 
     return buffer_check(out, "chunks", err);
 }
 
-static bool times_decode(struct slice column, const struct chunk_header *h, unsigned unit,
-                         int64_t *times_ns)
-{
-    struct reader r = reader_of(column);
-    uint8_t mode = read8(&r);
-    if (r.failed)
-        return false;
-    if (mode == TIMES_REGULAR) {
-        uint64_t span = (uint64_t)h->last_ns - (uint64_t)h->first_ns;
-        uint64_t step = h->count > 1 ? span / (h->count - 1) : 0;
-        for (uint32_t i = 0; i < h->count; i++)
-            times_ns[i] = (int64_t)((uint64_t)h->first_ns + i * step);
-        return true;
-    }
-    if (mode != TIMES_INTEGERS || !integers_decode(&r, h->count, h->count, times_ns))
-        return false;
-    uint64_t first = (uint64_t)h->first_ns, scale = (uint64_t)unit_ns[unit];
-    for (uint32_t i = 0; i < h->count; i++)
-        times_ns[i] = (int64_t)(first + (uint64_t)times_ns[i] * scale);
-    return true;
-}
-
 /* The first index whose time is >= `bound`. */
 static size_t lower_bound(const int64_t *times_ns, size_t count, int64_t bound)
 {
@@ -278,6 +257,80 @@ static size_t lower_bound(const int64_t *times_ns, size_t count, int64_t bound)
     return low;
 }
 
+/* The samples of a chunk that lie in a range of times: [from, to). */
+struct window {
+    int64_t start_ns, end_ns;
+    size_t from, to;
+};
+
+static void regular_times(const struct chunk_header *h, struct window *w, int64_t *times_ns)
+{
+    uint64_t first = (uint64_t)h->first_ns;
+    uint64_t step = h->count > 1 ? ((uint64_t)h->last_ns - first) / (h->count - 1) : 0;
+    w->from = 0;
+    w->to = h->count;
+    if (step > 0 && w->start_ns > h->first_ns) {
+        uint64_t ahead = (uint64_t)w->start_ns - first;
+        uint64_t skip = ahead / step + (ahead % step != 0);
+        w->from = skip < h->count ? (size_t)skip : h->count;
+    }
+    if (step > 0 && w->end_ns < h->last_ns)
+        w->to = w->end_ns < h->first_ns ? 0 : (size_t)(((uint64_t)w->end_ns - first) / step + 1);
+    if (w->from < w->to)
+        simd_best()->line((uint64_t *)times_ns, w->to - w->from, first + w->from * step, step);
+}
+
+/* A bound as the column's numbers count: from the first time on, in units. */
+static int64_t bound_in_units(const struct chunk_header *h, int64_t bound_ns, unsigned unit)
+{
+    if (bound_ns <= h->first_ns)
+        return 0;
+    uint64_t ahead = (uint64_t)bound_ns - (uint64_t)h->first_ns, scale = (uint64_t)unit_ns[unit];
+    uint64_t units = ahead / scale + (ahead % scale != 0);
+    return units > INT64_MAX ? INT64_MAX : (int64_t)units;
+}
+
+static bool integer_times(struct reader *r, const struct chunk_header *h, unsigned unit,
+                          struct window *w, int64_t *times_ns)
+{
+    struct integers_column column;
+    size_t first, from = 0, to = h->count;
+    if (!integers_open(r, h->count, &column))
+        return false;
+    if (w->start_ns > h->first_ns)
+        from = integers_from(&column, bound_in_units(h, w->start_ns, unit));
+    if (w->end_ns < h->last_ns)
+        to = integers_to(&column, bound_in_units(h, w->end_ns + 1, unit));
+    if (from > to) /* a directory that lies */
+        return false;
+    if (!integers_read(&column, from, to, times_ns, &first))
+        return false;
+    uint64_t start = (uint64_t)h->first_ns, scale = (uint64_t)unit_ns[unit];
+    size_t count = to - first;
+    for (size_t i = 0; i < count; i++)
+        times_ns[i] = (int64_t)(start + (uint64_t)times_ns[i] * scale);
+    size_t skip = h->first_ns >= w->start_ns ? 0 : lower_bound(times_ns, count, w->start_ns);
+    size_t end = h->last_ns <= w->end_ns ? count : lower_bound(times_ns, count, w->end_ns + 1);
+    w->from = first + skip;
+    w->to = first + end;
+    if (skip > 0 && skip < end)
+        memmove(times_ns, times_ns + skip, (end - skip) * sizeof(*times_ns));
+    return true;
+}
+
+static bool times_decode(struct slice column, const struct chunk_header *h, unsigned unit,
+                         struct window *w, int64_t *times_ns)
+{
+    struct reader r = reader_of(column);
+    uint8_t mode = read8(&r);
+    if (r.failed || mode > TIMES_INTEGERS)
+        return false;
+    if (mode == TIMES_INTEGERS)
+        return integer_times(&r, h, unit, w, times_ns);
+    regular_times(h, w, times_ns);
+    return true;
+}
+
 bool chunk_decode_samples(struct slice chunk, int64_t start_ns, int64_t end_ns, int64_t *times_ns,
                           double *values, size_t *count, struct error *err)
 {
@@ -285,23 +338,24 @@ bool chunk_decode_samples(struct slice chunk, int64_t start_ns, int64_t end_ns, 
     if (!chunk_split(chunk, &parts, err) || !chunk_verify(chunk, err))
         return false;
     const struct chunk_header *h = &parts.header;
+    struct window w = {start_ns, end_ns, 0, 0};
     if (h->kind != CHUNK_SAMPLES)
         return error_set(err, ERR_CORRUPT, "chunk holds something else than plain samples");
-    if (!times_decode(parts.times, h, parts.unit, times_ns))
+    if (start_ns > h->last_ns || end_ns < h->first_ns || start_ns > end_ns) {
+        *count = 0;
+        return true;
+    }
+    if (!times_decode(parts.times, h, parts.unit, &w, times_ns))
         return error_set(err, ERR_CORRUPT, "chunk has a malformed time column");
-    size_t from = h->first_ns >= start_ns ? 0 : lower_bound(times_ns, h->count, start_ns);
-    size_t to = h->last_ns <= end_ns ? h->count : lower_bound(times_ns, h->count, end_ns + 1);
-    if (from >= to) {
+    if (w.from >= w.to) {
         *count = 0;
         return true;
     }
     if (values != NULL) {
         struct reader r = reader_of(parts.rest);
-        if (!values_decode(&r, h->count, to, values))
+        if (!values_decode(&r, h->count, w.from, w.to, values))
             return error_set(err, ERR_CORRUPT, "chunk has a malformed value column");
-        memmove(values, values + from, (to - from) * sizeof(*values));
     }
-    memmove(times_ns, times_ns + from, (to - from) * sizeof(*times_ns));
-    *count = to - from;
+    *count = w.to - w.from;
     return true;
 }

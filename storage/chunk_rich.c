@@ -276,7 +276,7 @@ static bool decode_starts(struct rich_decoder *d)
 static bool decode_values(struct rich_decoder *d)
 {
     uint32_t count = d->header->count;
-    if (!values_decode(&d->in, count, count, d->values))
+    if (!values_decode(&d->in, count, 0, count, d->values))
         return corrupt(d, "values");
     for (uint32_t i = 0; i < count; i++)
         d->samples[i].value = d->values[i];
@@ -335,7 +335,7 @@ static bool decode_run(struct rich_decoder *d, const struct rich_run *run,
     if (histograms == NULL || counts == NULL)
         return false;
     for (size_t lane = 0; lane < LANES_BEFORE_BUCKETS + buckets; lane++) {
-        if (!values_decode(&d->in, run->length, run->length, d->values))
+        if (!values_decode(&d->in, run->length, 0, run->length, d->values))
             return corrupt(d, "counts");
         for (size_t i = 0; i < run->length; i++) {
             if (lane == 0)

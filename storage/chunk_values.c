@@ -19,6 +19,7 @@
 #include "base/compiler.h"
 #include "base/memory.h"
 #include "storage/integers.h"
+#include "storage/simd.h"
 
 enum {
     MODE_CONSTANT = 0,         /* 8 bytes */
@@ -216,7 +217,7 @@ void values_encode(const double *values, size_t count, struct buffer *out)
 }
 
 /* Read (`values` NULL: step over) the exceptions: their number, then position and bits of each. */
-static bool exceptions_apply(struct reader *r, size_t count, size_t wanted, double *values)
+static bool exceptions_apply(struct reader *r, size_t count, size_t from, size_t to, double *values)
 {
     uint64_t found = read_varint(r);
     uint64_t position = 0;
@@ -227,32 +228,40 @@ static bool exceptions_apply(struct reader *r, size_t count, size_t wanted, doub
         uint64_t bits = read64(r);
         if (r->failed || position >= count)
             return false;
-        if (values != NULL && position < wanted)
-            values[position] = double_from_bits(bits);
+        if (values != NULL && position >= from && position < to)
+            values[position - from] = double_from_bits(bits);
     }
     return !r->failed;
 }
 
-static bool decimal_decode(struct reader *r, bool odd, size_t count, size_t wanted, double *values)
+/* What was decoded from `first` on begins at `from`. */
+static void values_shift(double *values, size_t first, size_t from, size_t to)
+{
+    if (first < from && from < to)
+        memmove(values, values + (from - first), (to - from) * sizeof(*values));
+}
+
+static bool decimal_decode(struct reader *r, bool odd, size_t count, size_t from, size_t to,
+                           double *values)
 {
     unsigned scale = read8(r);
     struct reader exceptions = *r;
-    if (scale > SCALE_MAX || (odd && !exceptions_apply(r, count, wanted, NULL)))
+    struct integers_column column;
+    size_t first;
+    if (scale > SCALE_MAX || (odd && !exceptions_apply(r, count, 0, 0, NULL)))
         return false;
     /* The integers are as large as the doubles that replace them: both live in `values`. */
-    int64_t *integers = (int64_t *)(void *)values;
-    if (!integers_decode(r, count, wanted, integers))
+    if (!integers_open(r, count, &column) ||
+        !integers_read(&column, from, to, (int64_t *)(void *)values, &first))
         return false;
-    if (scale == 0)
-        for (size_t i = 0; i < wanted; i++)
-            values[i] = (double)integers[i];
-    else
-        for (size_t i = 0; i < wanted; i++)
-            values[i] = (double)integers[i] / powers[scale];
-    return !odd || exceptions_apply(&exceptions, count, wanted, values);
+    *r = column.vectors;
+    values_shift(values, first, from, to);
+    simd_best()->to_doubles(values, to - from, powers[scale]);
+    return !odd || exceptions_apply(&exceptions, count, from, to, values);
 }
 
-static bool xor_decode(struct reader *r, bool repeats, size_t count, size_t wanted, double *values)
+static bool xor_decode(struct reader *r, bool repeats, size_t count, size_t from, size_t to,
+                       double *values)
 {
     unsigned shift = read8(r);
     uint64_t bits = read64(r);
@@ -268,7 +277,7 @@ static bool xor_decode(struct reader *r, bool repeats, size_t count, size_t want
             kept -= (uint8_t)map.data[i / 8] >> (i % 8) & 1;
     uint64_t changes[INTEGERS_VECTOR];
     size_t at = 0, have = 0;
-    for (size_t i = 1; i < wanted; i++) {
+    for (size_t i = 1; i < to; i++) {
         uint64_t change = 0;
         if (!repeats || !((uint8_t)map.data[(i - 1) / 8] >> ((i - 1) % 8) & 1)) {
             if (at == have) {
@@ -284,10 +293,11 @@ static bool xor_decode(struct reader *r, bool repeats, size_t count, size_t want
         bits ^= change << shift;
         values[i] = double_from_bits(bits);
     }
+    values_shift(values, 0, from, to);
     return true;
 }
 
-bool values_decode(struct reader *r, size_t count, size_t wanted, double *values)
+bool values_decode(struct reader *r, size_t count, size_t from, size_t to, double *values)
 {
     uint8_t mode = read8(r);
     if (r->failed)
@@ -302,16 +312,16 @@ bool values_decode(struct reader *r, size_t count, size_t wanted, double *values
                                          : decimal_value(read_zigzag(r), scale);
         if (r->failed)
             return false;
-        for (size_t i = 0; i < wanted; i++)
+        for (size_t i = 0; i < to - from; i++)
             values[i] = v;
         return true;
     }
     case MODE_DECIMAL:
     case MODE_DECIMAL_ODD:
-        return decimal_decode(r, mode == MODE_DECIMAL_ODD, count, wanted, values);
+        return decimal_decode(r, mode == MODE_DECIMAL_ODD, count, from, to, values);
     case MODE_XOR:
     case MODE_XOR_REPEATS:
-        return xor_decode(r, mode == MODE_XOR_REPEATS, count, wanted, values);
+        return xor_decode(r, mode == MODE_XOR_REPEATS, count, from, to, values);
     default:
         return false;
     }

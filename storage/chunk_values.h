@@ -14,9 +14,10 @@ struct reader;
 void values_encode(const double *values, size_t count, struct buffer *out);
 
 /*
- * Decode the first `wanted` of `count` values; `values` has room for `wanted`
- * + INTEGERS_VECTOR.  False when malformed.
+ * Decode the values [from, to) of `count` to the front of `values`, which has room for
+ * to + INTEGERS_VECTOR.  False when malformed.  Afterwards the reader stands behind the column
+ * if `to` is `count`.
  */
-bool values_decode(struct reader *r, size_t count, size_t wanted, double *values);
+bool values_decode(struct reader *r, size_t count, size_t from, size_t to, double *values);
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/compiler.h"
+#include "storage/simd.h"
 
 enum {
     ORDER_PLAIN = 0,
@@ -22,8 +23,10 @@ enum {
     ORDER_MASK = 3,
     HAS_SHIFT = 4,
     HAS_STEP = 8,
+    HAS_DIRECTORY = 16,
+    DIRECTORY_VECTORS_MIN = 4,
     PATCHED = 0x80,
-    PACK_SLACK = 8, /* packing and unpacking touch up to 8 bytes behind the end */
+    PACK_SLACK = 8, /* packing touches up to 8 bytes behind the end */
     VECTOR_SIZE_MAX = 1 + VARINT_SIZE_MAX + 1 + INTEGERS_VECTOR * (1 + VARINT_SIZE_MAX) +
                       INTEGERS_VECTOR * 8 + PACK_SLACK
 };
@@ -61,24 +64,6 @@ static void pack(const uint64_t *numbers, size_t count, unsigned width, uint8_t 
         }
     }
     bytes_put64(out, bits);
-}
-
-/* `in` can be read PACK_SLACK bytes past packed_size(). */
-static void unpack(const uint8_t *in, size_t count, unsigned width, uint64_t base, uint64_t *out)
-{
-    uint64_t mask = low_mask(width);
-    if (width <= 56) {
-        for (size_t i = 0, bit = 0; i < count; i++, bit += width)
-            out[i] = base + ((bytes_get64(in + (bit >> 3)) >> (bit & 7)) & mask);
-        return;
-    }
-    for (size_t i = 0, bit = 0; i < count; i++, bit += width) {
-        unsigned shift = bit & 7;
-        uint64_t v = bytes_get64(in + (bit >> 3)) >> shift;
-        if (shift > 0)
-            v |= (uint64_t)in[(bit >> 3) + 8] << (64 - shift);
-        out[i] = base + (v & mask);
-    }
 }
 
 /* Bits for one vector at a given width, and the best width. */
@@ -177,8 +162,8 @@ static void vector_put(uint64_t *residuals, size_t count, int64_t base, unsigned
     buffer_advance(out, (size_t)(at - start));
 }
 
-/* Read one vector of `count` numbers; `out` has room for a whole vector. */
-static bool vector_get(struct reader *r, size_t count, uint64_t *out)
+/* Read one vector of `count` numbers; `out` has room for a whole vector, NULL: step over it. */
+static bool vector_get(struct reader *r, size_t count, const struct simd *simd, uint64_t *out)
 {
     uint8_t head = read8(r);
     unsigned width = head & ~PATCHED & 0xff;
@@ -199,14 +184,17 @@ static bool vector_get(struct reader *r, size_t count, uint64_t *out)
     size_t size = packed_size(count, width);
     if (r->failed || reader_left(r) < size)
         return false;
-    if (reader_left(r) >= size + PACK_SLACK) {
-        unpack(r->at, count, width, base, out);
-    } else {
-        uint8_t copy[INTEGERS_VECTOR * 8 + PACK_SLACK] = {0};
-        memcpy(copy, r->at, size);
-        unpack(copy, count, width, base, out);
-    }
+    const uint8_t *packed = r->at;
     r->at += size;
+    if (out == NULL)
+        return true;
+    if (reader_left(r) >= SIMD_SLACK) {
+        simd->unpack(packed, count, width, base, out);
+    } else {
+        uint8_t copy[INTEGERS_VECTOR * 8 + SIMD_SLACK] = {0};
+        memcpy(copy, packed, size);
+        simd->unpack(copy, count, width, base, out);
+    }
     for (size_t i = 0; i < patches; i++) {
         uint8_t position = (uint8_t)positions.data[i];
         if (position >= count)
@@ -229,9 +217,10 @@ void vectors_encode(const uint64_t *numbers, size_t count, struct buffer *out)
 
 bool vectors_decode(struct reader *r, size_t count, size_t wanted, uint64_t *numbers)
 {
+    const struct simd *simd = simd_best();
     for (size_t i = 0; i < wanted; i += INTEGERS_VECTOR) {
         size_t n = count - i < INTEGERS_VECTOR ? count - i : INTEGERS_VECTOR;
-        if (!vector_get(r, n, numbers + i))
+        if (!vector_get(r, n, simd, numbers + i))
             return false;
     }
     return true;
@@ -298,73 +287,201 @@ static struct plan plan_make(const int64_t *numbers, size_t count, bool slope)
     return plan;
 }
 
+/* ---- columns ------------------------------------------------------------------------- */
+
+static size_t vectors_of(size_t count)
+{
+    return (count - 1 + INTEGERS_VECTOR - 1) / INTEGERS_VECTOR;
+}
+
+/*
+ * What a reader must know to begin at a vector: the number before it, and of differences of
+ * differences the last difference, too.
+ */
+static void directory_put(const int64_t *numbers, size_t count, const struct plan *plan,
+                          struct buffer *out)
+{
+    int64_t states[INTEGERS_DIRECTORY_MAX];
+    size_t vectors = vectors_of(count);
+    for (size_t v = 1; v < vectors; v++)
+        states[v - 1] = relative(numbers, v * INTEGERS_VECTOR, plan->shift);
+    integers_encode(states, vectors - 1, true, out);
+    if (plan->order != ORDER_DELTA2)
+        return;
+    for (size_t v = 1; v < vectors; v++) {
+        int64_t before = relative(numbers, v * INTEGERS_VECTOR - 1, plan->shift);
+        states[v - 1] = wrap_sub(relative(numbers, v * INTEGERS_VECTOR, plan->shift), before);
+    }
+    integers_encode(states, vectors - 1, false, out);
+}
+
+/* The n numbers behind number i - 1 as what their vector holds. */
+static void differences(const int64_t *numbers, size_t i, size_t n, const struct plan *plan,
+                        int64_t *small)
+{
+    int64_t before = relative(numbers, i - 1, plan->shift);
+    int64_t delta_before =
+        i > 1 ? wrap_sub(before, relative(numbers, i - 2, plan->shift)) : plan->step;
+    int64_t on_line = (int64_t)((uint64_t)plan->step * (i - 1));
+    for (size_t k = 0; k < n; k++) {
+        int64_t x = relative(numbers, i + k, plan->shift);
+        int64_t d = wrap_sub(x, before);
+        if (plan->order == ORDER_PLAIN) {
+            on_line = wrap_add(on_line, plan->step);
+            small[k] = wrap_sub(x, on_line);
+        } else {
+            small[k] = plan->order == ORDER_DELTA ? d : wrap_sub(d, delta_before);
+        }
+        before = x;
+        delta_before = d;
+    }
+}
+
 void integers_encode(const int64_t *numbers, size_t count, bool slope, struct buffer *out)
 {
     struct plan plan = plan_make(numbers, count, slope);
-    buffer_put8(out,
-                (uint8_t)(plan.order | (plan.shift ? HAS_SHIFT : 0) | (plan.step ? HAS_STEP : 0)));
+    size_t vectors = count > 1 ? vectors_of(count) : 0;
+    /* Without a line, plain numbers need none: a reader begins anywhere. */
+    bool directory = vectors >= DIRECTORY_VECTORS_MIN && vectors <= INTEGERS_DIRECTORY_MAX &&
+                     (plan.order != ORDER_PLAIN || slope);
+    buffer_put8(out, (uint8_t)(plan.order | (plan.shift ? HAS_SHIFT : 0) |
+                               (plan.step ? HAS_STEP : 0) | (directory ? HAS_DIRECTORY : 0)));
     buffer_put_zigzag(out, numbers[0]);
     if (plan.shift)
         buffer_put8(out, (uint8_t)plan.shift);
     if (plan.step)
         buffer_put_zigzag(out, plan.step);
-
-    int64_t before = 0, delta_before = plan.step, on_line = 0;
+    if (directory)
+        directory_put(numbers, count, &plan, out);
     for (size_t i = 1; i < count; i += INTEGERS_VECTOR) {
         size_t n = count - i < INTEGERS_VECTOR ? count - i : INTEGERS_VECTOR;
         int64_t small[INTEGERS_VECTOR];
-        for (size_t k = 0; k < n; k++) {
-            int64_t x = relative(numbers, i + k, plan.shift);
-            int64_t d = wrap_sub(x, before);
-            if (plan.order == ORDER_PLAIN) {
-                on_line = wrap_add(on_line, plan.step);
-                small[k] = wrap_sub(x, on_line);
-            } else {
-                small[k] = plan.order == ORDER_DELTA ? d : wrap_sub(d, delta_before);
-            }
-            before = x;
-            delta_before = d;
-        }
         int64_t base;
         uint64_t residuals[INTEGERS_VECTOR];
+        differences(numbers, i, n, &plan, small);
         unsigned width = frame(small, n, &base, residuals);
         vector_put(residuals, n, base, width, out);
     }
 }
 
-bool integers_decode(struct reader *r, size_t count, size_t wanted, int64_t *numbers)
+static bool states_get(struct reader *r, size_t count, int64_t *states)
+{
+    struct integers_column inner;
+    size_t first;
+    int64_t numbers[INTEGERS_DIRECTORY_MAX + 2 * INTEGERS_VECTOR];
+    if (!integers_open(r, count, &inner) || inner.has_directory ||
+        !integers_read(&inner, 0, count, numbers, &first))
+        return false;
+    memcpy(states, numbers, count * sizeof(*states));
+    *r = inner.vectors;
+    return true;
+}
+
+bool integers_open(struct reader *r, size_t count, struct integers_column *c)
 {
     uint8_t head = read8(r);
-    unsigned order = head & ORDER_MASK;
-    uint64_t first = (uint64_t)read_zigzag(r);
-    unsigned shift = head & HAS_SHIFT ? read8(r) : 0;
-    uint64_t step = head & HAS_STEP ? (uint64_t)read_zigzag(r) : 0;
-    if (r->failed || order > ORDER_DELTA2 || shift > 63 || (head & ~(ORDER_MASK | 12)) != 0)
+    c->count = count;
+    c->order = head & ORDER_MASK;
+    c->first = (uint64_t)read_zigzag(r);
+    c->shift = head & HAS_SHIFT ? read8(r) : 0;
+    c->step = head & HAS_STEP ? (uint64_t)read_zigzag(r) : 0;
+    c->has_directory = (head & HAS_DIRECTORY) != 0;
+    if (r->failed || c->order > ORDER_DELTA2 || c->shift > 63 ||
+        (head & ~(ORDER_MASK | HAS_SHIFT | HAS_STEP | HAS_DIRECTORY)) != 0)
         return false;
-    numbers[0] = (int64_t)first;
-    uint64_t x = 0, d = step;
-    for (size_t i = 1; i < wanted; i += INTEGERS_VECTOR) {
-        size_t n = count - i < INTEGERS_VECTOR ? count - i : INTEGERS_VECTOR;
-        uint64_t *to = (uint64_t *)numbers + i;
-        if (!vector_get(r, n, to))
-            return false;
-        if (order == ORDER_PLAIN) {
-            for (size_t k = 0; k < n; k++) {
-                x += step;
-                to[k] = first + ((to[k] + x) << shift);
-            }
-        } else if (order == ORDER_DELTA) {
-            for (size_t k = 0; k < n; k++) {
-                x += to[k];
-                to[k] = first + (x << shift);
-            }
-        } else {
-            for (size_t k = 0; k < n; k++) {
-                d += to[k];
-                x += d;
-                to[k] = first + (x << shift);
-            }
+    size_t vectors = count > 1 ? vectors_of(count) : 0;
+    if (c->has_directory && (vectors < 2 || vectors > INTEGERS_DIRECTORY_MAX ||
+                             !states_get(r, vectors - 1, c->states) ||
+                             (c->order == ORDER_DELTA2 && !states_get(r, vectors - 1, c->slopes))))
+        return false;
+    c->vectors = *r;
+    return true;
+}
+
+static bool can_skip(const struct integers_column *c)
+{
+    return c->has_directory || (c->order == ORDER_PLAIN && c->count > INTEGERS_VECTOR);
+}
+
+/* Numbers of one vector, from what it holds. */
+static void integrate(const struct integers_column *c, const struct simd *simd, uint64_t *to,
+                      size_t n, uint64_t *x, uint64_t *d)
+{
+    if (c->order == ORDER_PLAIN) {
+        for (size_t k = 0; k < n; k++) {
+            *x += c->step;
+            to[k] = c->first + ((to[k] + *x) << c->shift);
         }
+        return;
+    }
+    if (c->order == ORDER_DELTA2)
+        simd->sum(to, n, 0, 0, d);
+    simd->sum(to, n, c->shift, c->first, x);
+}
+
+bool integers_read(struct integers_column *c, size_t from, size_t to, int64_t *numbers,
+                   size_t *first)
+{
+    const struct simd *simd = simd_best();
+    uint64_t x = 0, d = c->step;
+    size_t skip = can_skip(c) && from > 0 ? (from - 1) / INTEGERS_VECTOR : 0;
+    uint64_t *out = (uint64_t *)numbers;
+    for (size_t v = 0; v < skip; v++)
+        if (!vector_get(&c->vectors, INTEGERS_VECTOR, simd, NULL))
+            return false;
+    if (skip > 0 && c->order == ORDER_PLAIN) {
+        x = c->step * (skip * INTEGERS_VECTOR);
+    } else if (skip > 0) {
+        x = (uint64_t)c->states[skip - 1];
+        d = c->order == ORDER_DELTA2 ? (uint64_t)c->slopes[skip - 1] : 0;
+    }
+    size_t i = skip * INTEGERS_VECTOR + 1;
+    *first = skip > 0 ? i : 0;
+    if (skip == 0)
+        *out++ = c->first;
+    for (; i < to; i += INTEGERS_VECTOR) {
+        size_t n = c->count - i < INTEGERS_VECTOR ? c->count - i : INTEGERS_VECTOR;
+        if (!vector_get(&c->vectors, n, simd, out))
+            return false;
+        integrate(c, simd, out, n, &x, &d);
+        out += n;
     }
     return true;
+}
+
+bool integers_decode(struct reader *r, size_t count, size_t wanted, int64_t *numbers)
+{
+    struct integers_column c;
+    size_t first;
+    if (!integers_open(r, count, &c) || !integers_read(&c, 0, wanted, numbers, &first))
+        return false;
+    *r = c.vectors;
+    return true;
+}
+
+/* How many vectors end with a number below `bound`, as far as the directory knows. */
+static size_t vectors_below(const struct integers_column *c, int64_t bound)
+{
+    size_t low = 0, high = c->has_directory ? vectors_of(c->count) - 1 : 0;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int64_t last = (int64_t)(c->first + ((uint64_t)c->states[middle] << c->shift));
+        if (last < bound)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+size_t integers_from(const struct integers_column *c, int64_t bound)
+{
+    size_t vectors = vectors_below(c, bound);
+    return vectors > 0 ? vectors * INTEGERS_VECTOR + 1 : 0;
+}
+
+size_t integers_to(const struct integers_column *c, int64_t bound)
+{
+    size_t end = (vectors_below(c, bound) + 1) * INTEGERS_VECTOR + 1;
+    return c->has_directory && end < c->count ? end : c->count;
 }

@@ -15,10 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct buffer;
-struct reader;
+#include "base/bytes.h"
 
-enum { INTEGERS_VECTOR = 128 };
+struct buffer;
+
+enum { INTEGERS_VECTOR = 128, INTEGERS_DIRECTORY_MAX = 64 /* vectors */ };
 
 /*
  * Append `count` >= 1 numbers to `out`.  With `slope` the numbers may be coded
@@ -32,6 +33,32 @@ void integers_encode(const int64_t *numbers, size_t count, bool slope, struct bu
  * count the reader stops somewhere before the column's end.  False when malformed.
  */
 bool integers_decode(struct reader *r, size_t count, size_t wanted, int64_t *numbers);
+
+/*
+ * The same in two steps, for a part of a column: integers_open() reads what stands before the
+ * vectors.  integers_read() then writes the numbers from `*first`, which is at or a little before
+ * `from`, up to `to`, to the front of `numbers`, which has room for to - *first + INTEGERS_VECTOR.
+ * Long columns have a directory, so that vectors in front are stepped over.  A column is read once.
+ */
+struct integers_column {
+    size_t count;
+    unsigned order, shift;
+    uint64_t first, step;
+    bool has_directory;
+    int64_t states[INTEGERS_DIRECTORY_MAX]; /* the number before each vector but the first */
+    int64_t slopes[INTEGERS_DIRECTORY_MAX]; /* the difference before it */
+    struct reader vectors;
+};
+bool integers_open(struct reader *r, size_t count, struct integers_column *column);
+bool integers_read(struct integers_column *column, size_t from, size_t to, int64_t *numbers,
+                   size_t *first);
+
+/*
+ * Of a column that ascends: the numbers before this index are below `bound`, those from
+ * the other one on are not.  As near as the directory knows.
+ */
+size_t integers_from(const struct integers_column *column, int64_t bound);
+size_t integers_to(const struct integers_column *column, int64_t bound);
 
 /* Bare vectors of `count` unsigned numbers, for columns with a transform of their own. */
 void vectors_encode(const uint64_t *numbers, size_t count, struct buffer *out);

@@ -19,17 +19,20 @@
 
 #include <cmocka.h>
 
-enum { COUNT = 300, GOLDEN_SIZE_MAX = 1 << 20 };
+enum { COUNT = 300, LONG_COUNT = 1500, GOLDEN_SIZE_MAX = 1 << 20 };
 
 static const char *const shapes[] = {"constant", "counter", "gauge",     "odd",   "xor",
                                      "repeats",  "large",   "irregular", "jitter"};
+/* Long ones have directories of their vectors. */
+static const char *const long_shapes[] = {NULL, "long-counter", "long-gauge", "long-odd",   NULL,
+                                          NULL, "long-large",   NULL,         "long-jitter"};
 
 /* Contents by formula: exact in IEEE arithmetic, so the same on every machine. */
-static void samples_make(size_t shape, int64_t *times, double *values)
+static void samples_make(size_t shape, size_t count, int64_t *times, double *values)
 {
     uint64_t state = 88172645463325252u;
     uint64_t level = 1000000;
-    for (size_t i = 0; i < COUNT; i++) {
+    for (size_t i = 0; i < count; i++) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
@@ -101,27 +104,38 @@ static void golden_load(const char *name, struct slice fresh, struct buffer *out
         fail_msg("%s", err.message);
 }
 
+static void check_shape(size_t shape, size_t samples, const char *name)
+{
+    int64_t times[LONG_COUNT], got_times[LONG_COUNT + CHUNK_VECTOR];
+    double values[LONG_COUNT], got_values[LONG_COUNT + CHUNK_VECTOR];
+    size_t count;
+    struct error err = {0};
+    struct buffer fresh, golden;
+    buffer_init(&fresh, GOLDEN_SIZE_MAX);
+    buffer_init(&golden, GOLDEN_SIZE_MAX);
+    samples_make(shape, samples, times, values);
+    assert_true(chunk_encode_samples(times, values, samples, 4711, 0, &fresh, &err));
+    golden_load(name, buffer_slice(&fresh), &golden);
+    for (size_t from = 0; from < samples; from += 97) {
+        size_t to = from == 0 ? samples : from + (samples - from) / 5;
+        int64_t end = from == 0 ? INT64_MAX : times[to] - 1;
+        assert_true(chunk_decode_samples(buffer_slice(&golden), times[from], end, got_times,
+                                         got_values, &count, &err));
+        assert_int_equal(count, to - from);
+        assert_memory_equal(got_times, times + from, count * sizeof(*times));
+        assert_memory_equal(got_values, values + from, count * sizeof(*values));
+    }
+    buffer_done(&fresh);
+    buffer_done(&golden);
+}
+
 static void sample_chunks_of_version_1_decode_to_what_went_in(void **state)
 {
     (void)state;
-    struct error err = {0};
     for (size_t shape = 0; shape < COUNT_OF(shapes); shape++) {
-        int64_t times[COUNT], got_times[COUNT + CHUNK_VECTOR];
-        double values[COUNT], got_values[COUNT + CHUNK_VECTOR];
-        size_t count;
-        struct buffer fresh, golden;
-        buffer_init(&fresh, GOLDEN_SIZE_MAX);
-        buffer_init(&golden, GOLDEN_SIZE_MAX);
-        samples_make(shape, times, values);
-        assert_true(chunk_encode_samples(times, values, COUNT, 4711, 0, &fresh, &err));
-        golden_load(shapes[shape], buffer_slice(&fresh), &golden);
-        assert_true(chunk_decode_samples(buffer_slice(&golden), INT64_MIN, INT64_MAX, got_times,
-                                         got_values, &count, &err));
-        assert_int_equal(count, COUNT);
-        assert_memory_equal(got_times, times, sizeof(times));
-        assert_memory_equal(got_values, values, sizeof(values));
-        buffer_done(&fresh);
-        buffer_done(&golden);
+        check_shape(shape, COUNT, shapes[shape]);
+        if (long_shapes[shape] != NULL)
+            check_shape(shape, LONG_COUNT, long_shapes[shape]);
     }
 }
 

@@ -70,11 +70,28 @@ static size_t check_round_trip(size_t count)
     assert_memory_equal(times_out, times, count * sizeof(times[0]));
     assert_memory_equal(values_out, values, count * sizeof(values[0]));
 
-    for (int round = 0; round < 3; round++) {
-        size_t from = below(count), to = from + below(count - from);
+    for (int round = 0; round < 6; round++) {
+        size_t from = below(count), to = from + below(round % 2 ? 20 : count);
+        to = to < count ? to : count - 1;
         assert_true(
             chunk_decode_samples(chunk, times[from], times[to], times_out, values_out, &n, &err));
         assert_int_equal(n, to - from + 1);
+        assert_memory_equal(times_out, times + from, n * sizeof(times[0]));
+        assert_memory_equal(values_out, values + from, n * sizeof(values[0]));
+    }
+
+    /* Bounds that lie between samples, or beyond all of them. */
+    for (int round = 0; round < 4; round++) {
+        int64_t span = times[count - 1] - times[0] + 20;
+        int64_t start = times[0] - 10 + (int64_t)below((uint64_t)span);
+        int64_t end = start + (int64_t)below((uint64_t)span / (uint64_t)(round + 1));
+        size_t from = 0, to = count;
+        while (from < count && times[from] < start)
+            from++;
+        while (to > from && times[to - 1] > end)
+            to--;
+        assert_true(chunk_decode_samples(chunk, start, end, times_out, values_out, &n, &err));
+        assert_int_equal(n, to - from);
         assert_memory_equal(times_out, times + from, n * sizeof(times[0]));
         assert_memory_equal(values_out, values + from, n * sizeof(values[0]));
     }
