@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "query/eval_internal.h"
 #include "query/function_tables.h"
+#include "query/window_memo.h"
 
 #include <math.h>
 
@@ -280,8 +281,10 @@ bool log_groups_emit(struct log_groups *groups, const struct node *call,
     struct order *order = sort_groups(groups);
     if (order == NULL)
         return too_large(groups, err);
+    struct window_memo memo = {0};
     struct window_call window = {
         .ev = groups->ev,
+        .memo = &memo,
         .node = call,
         .argument = selector,
         .caller = caller,
@@ -298,6 +301,7 @@ bool log_groups_emit(struct log_groups *groups, const struct node *call,
         ok = push_batch(groups, order + at, count, &window, sink, err);
         arena_reset(window.arena);
     }
+    window_memo_done(&memo);
     arena_free(window.arena);
     return ok;
 }
