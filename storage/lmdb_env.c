@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { GROWTH_MAX = 24 };
 
@@ -88,27 +90,100 @@ static int databases_open(struct lmdb_env *e, const char *const *names, size_t c
     return rc;
 }
 
-struct lmdb_env *lmdb_env_open(const char *path, const char *const *names, size_t name_count,
-                               size_t map_size_min, bool create, struct error *err)
+static int env_start(struct lmdb_env *e, bool create)
 {
-    struct lmdb_env *e = xcalloc(1, sizeof(*e));
-    e->path = xstrdup(path);
-    lock_init(&e->lock);
     int rc = fault("open");
     if (rc == 0)
         rc = mdb_env_create(&e->env);
     if (rc == 0)
         rc = mdb_env_set_maxdbs(e->env, LMDB_DATABASES_MAX);
     if (rc == 0)
-        rc = mdb_env_set_mapsize(e->env, map_size_for(path, map_size_min));
+        rc = mdb_env_set_mapsize(e->env, map_size_for(e->path, e->map_size_min));
     if (rc == 0 && !create) {
         struct stat info;
-        rc = stat(path, &info) == 0 ? 0 : errno; /* LMDB would create it */
+        rc = stat(e->path, &info) == 0 ? 0 : errno; /* LMDB would create it */
     }
     if (rc == 0)
-        rc = mdb_env_open(e->env, path, MDB_NOSUBDIR | MDB_NOTLS, 0600);
+        rc = mdb_env_open(e->env, e->path, MDB_NOSUBDIR | MDB_NOTLS, 0600);
     if (rc == 0)
-        rc = databases_open(e, names, name_count, create);
+        rc = databases_open(e, e->names, e->name_count, create);
+    return rc;
+}
+
+static void env_stop(struct lmdb_env *e)
+{
+    if (e->env != NULL)
+        mdb_env_close(e->env);
+    e->env = NULL;
+    page_ledger_done(&e->ledger);
+    e->ledger_loaded = false;
+}
+
+/* Note the sums of what was committed last.  Caller holds write_lock, or has the only reference. */
+static bool commit_finish(struct lmdb_env *e, struct error *err)
+{
+    mdb_filehandle_t fd;
+    int rc = fault("sums");
+    if (rc == 0)
+        rc = mdb_env_get_fd(e->env, &fd);
+    return rc == 0 ? page_sums_commit(e->path, fd, &e->ledger, err)
+                   : lmdb_failed(e, rc, "checksums of pages", err);
+}
+
+static struct lmdb_env *env_new(const char *path, const char *const *names, size_t name_count,
+                                size_t map_size_min)
+{
+    struct lmdb_env *e = xcalloc(1, sizeof(*e));
+    e->path = xstrdup(path);
+    e->names = names;
+    e->name_count = name_count;
+    e->map_size_min = map_size_min;
+    lock_init(&e->lock);
+    pthread_mutex_init(&e->write_lock, NULL);
+    return e;
+}
+
+/* What a crash left of a file that never had a page: LMDB would refuse it. */
+static void remove_unborn(const char *path)
+{
+    struct stat info;
+    char sums[PATH_MAX];
+    if (stat(path, &info) != 0 || info.st_size > 2 * PAGE_SIZE_MIN ||
+        !page_sums_path(path, sums, sizeof(sums)) || stat(sums, &info) == 0)
+        return;
+    struct page_meta meta;
+    AUTO(fd_drop) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct page_file file = {.path = path, .fd = fd, .size = 2 * PAGE_SIZE_MIN};
+    for (unsigned slot = 0; slot < 2; slot++)
+        if (fd < 0 || (page_meta_read(&file, PAGE_SIZE_MIN, slot, &meta) && meta.txnid > 0))
+            return;
+    unlink(path);
+}
+
+struct lmdb_env *lmdb_env_open(const char *path, const char *const *names, size_t name_count,
+                               size_t map_size_min, bool create, struct error *err)
+{
+    struct lmdb_env *e = env_new(path, names, name_count, map_size_min);
+    if (create)
+        remove_unborn(path);
+    if (page_sums_check(path, &e->ledger, err)) {
+        int rc = env_start(e, create);
+        if (rc != 0)
+            lmdb_failed(e, rc, "opening", err);
+        else if (!create || commit_finish(e, err)) {
+            page_ledger_done(&e->ledger); /* most are only read: loaded again before a change */
+            return e;
+        }
+    }
+    lmdb_env_close(e);
+    return NULL;
+}
+
+struct lmdb_env *lmdb_env_open_unchecked(const char *path, const char *const *names,
+                                         size_t name_count, struct error *err)
+{
+    struct lmdb_env *e = env_new(path, names, name_count, 0);
+    int rc = env_start(e, false);
     if (rc == 0)
         return e;
     lmdb_failed(e, rc, "opening", err);
@@ -120,9 +195,9 @@ void lmdb_env_close(struct lmdb_env *e)
 {
     if (e == NULL)
         return;
-    if (e->env != NULL)
-        mdb_env_close(e->env);
+    env_stop(e);
     pthread_rwlock_destroy(&e->lock);
+    pthread_mutex_destroy(&e->write_lock);
     free(e->path);
     free(e);
 }
@@ -130,7 +205,7 @@ void lmdb_env_close(struct lmdb_env *e)
 bool lmdb_read_begin(struct lmdb_env *e, MDB_txn **txn, struct error *err)
 {
     pthread_rwlock_rdlock(&e->lock);
-    int rc = mdb_txn_begin(e->env, NULL, MDB_RDONLY, txn);
+    int rc = e->env == NULL ? EIO : mdb_txn_begin(e->env, NULL, MDB_RDONLY, txn);
     if (rc == 0)
         return true;
     pthread_rwlock_unlock(&e->lock);
@@ -157,24 +232,35 @@ static int grow(struct lmdb_env *e)
     return rc;
 }
 
-bool lmdb_update(struct lmdb_env *e, lmdb_change *change, void *context, struct error *err)
+/* Change and commit, in one transaction.  A commit that failed may need the file opened anew. */
+static int update_once(struct lmdb_env *e, lmdb_change *change, void *context, struct error *err)
+{
+    MDB_txn *txn;
+    pthread_rwlock_rdlock(&e->lock);
+    int rc = fault("begin");
+    if (rc == 0)
+        rc = mdb_txn_begin(e->env, NULL, 0, &txn);
+    if (rc == MDB_PANIC)
+        e->failed = true;
+    if (rc == 0) {
+        rc = change(txn, e, context, err);
+        if (rc == 0)
+            rc = fault("commit");
+        if (rc == 0) {
+            rc = mdb_txn_commit(txn);
+            e->failed = rc != 0 && rc != MDB_MAP_FULL;
+        } else {
+            mdb_txn_abort(txn);
+        }
+    }
+    pthread_rwlock_unlock(&e->lock);
+    return rc;
+}
+
+static bool update(struct lmdb_env *e, lmdb_change *change, void *context, struct error *err)
 {
     for (int attempt = 0; attempt < GROWTH_MAX; attempt++) {
-        MDB_txn *txn;
-        pthread_rwlock_rdlock(&e->lock);
-        int rc = fault("begin");
-        if (rc == 0)
-            rc = mdb_txn_begin(e->env, NULL, 0, &txn);
-        if (rc == 0) {
-            rc = change(txn, e, context, err);
-            if (rc == 0)
-                rc = fault("commit");
-            if (rc == 0)
-                rc = mdb_txn_commit(txn);
-            else
-                mdb_txn_abort(txn);
-        }
-        pthread_rwlock_unlock(&e->lock);
+        int rc = update_once(e, change, context, err);
         if (rc == 0)
             return true;
         if (rc == LMDB_STOP)
@@ -188,17 +274,62 @@ bool lmdb_update(struct lmdb_env *e, lmdb_change *change, void *context, struct 
     return lmdb_failed(e, MDB_MAP_FULL, "writing", err);
 }
 
+/* After a failure LMDB may be ahead of the sums, or refuse to go on.  Waits for transactions. */
+static bool reopen(struct lmdb_env *e, struct error *err)
+{
+    pthread_rwlock_wrlock(&e->lock);
+    env_stop(e);
+    bool ok = page_sums_check(e->path, &e->ledger, err);
+    if (ok) {
+        int rc = env_start(e, false);
+        ok = rc == 0 || lmdb_failed(e, rc, "opening again", err);
+    }
+    if (!ok)
+        env_stop(e);
+    e->ledger_loaded = ok;
+    e->failed = !ok;
+    pthread_rwlock_unlock(&e->lock);
+    return ok;
+}
+
+/* The ledger as it was at the last finished commit. */
+static bool ledger_get(struct lmdb_env *e, struct error *err)
+{
+    if (!e->ledger_loaded)
+        e->ledger_loaded = page_sums_load(e->path, &e->ledger, err);
+    return e->ledger_loaded;
+}
+
+bool lmdb_update(struct lmdb_env *e, lmdb_change *change, void *context, struct error *err)
+{
+    pthread_mutex_lock(&e->write_lock);
+    bool ok =
+        (!e->failed || reopen(e, err)) && ledger_get(e, err) && update(e, change, context, err);
+    if (ok && !commit_finish(e, err)) {
+        struct error again = {0};
+        ok = false;
+        if (!reopen(e, &again))
+            error_prefix(err, "%s (and %s)", e->path, again.message);
+    }
+    pthread_mutex_unlock(&e->write_lock);
+    return ok;
+}
+
 bool lmdb_env_copy(struct lmdb_env *e, const char *path, struct error *err)
 {
-    AUTO(fd_drop) int fd = file_open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600, err);
+    AUTO(fd_drop) int fd = file_open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600, err);
     if (fd < 0)
         return false;
     pthread_rwlock_rdlock(&e->lock);
-    int rc = mdb_env_copyfd2(e->env, fd, MDB_CP_COMPACT);
+    int rc = e->env == NULL ? EIO : mdb_env_copyfd2(e->env, fd, MDB_CP_COMPACT);
     pthread_rwlock_unlock(&e->lock);
-    if (rc == 0)
-        return file_sync(fd, err) || error_prefix(err, "%s", path);
-    return lmdb_failed(e, rc, "copying", err);
+    if (rc != 0)
+        return lmdb_failed(e, rc, "copying", err);
+    struct page_ledger ledger = {0};
+    bool ok = file_sync(fd, err) || error_prefix(err, "%s", path);
+    ok = ok && page_sums_commit(path, fd, &ledger, err);
+    page_ledger_done(&ledger);
+    return ok;
 }
 
 int lmdb_put(MDB_txn *txn, MDB_dbi dbi, struct slice key, struct slice value, unsigned flags)

@@ -6,12 +6,18 @@
  * needs that no transaction is open, so every transaction holds `lock` shared
  * and growing holds it alone; transactions therefore never nest in a thread,
  * and reading ones are short.
+ *
+ * LMDB has no checksums of its own pages: page_sums.h keeps them beside the
+ * file.  They are compared when the file is opened, and a commit counts only
+ * when its sums are durable.  When they cannot be written the file is opened
+ * anew, which takes the commit back, as after a crash.
  */
 #ifndef STORAGE_LMDB_ENV_H
 #define STORAGE_LMDB_ENV_H
 
 #include "base/compiler.h"
 #include "base/slice.h"
+#include "storage/page_sums.h"
 
 #include <lmdb.h>
 #include <pthread.h>
@@ -24,10 +30,15 @@ struct error;
 enum { LMDB_DATABASES_MAX = 8 };
 
 struct lmdb_env {
-    MDB_env *env;
+    MDB_env *env; /* NULL after a failure, until a writer could open it again */
     char *path;
-    pthread_rwlock_t lock; /* shared: a transaction is open; exclusive: the map grows */
+    pthread_rwlock_t lock; /* shared: a transaction is open; exclusive: the map grows, reopening */
     MDB_dbi databases[LMDB_DATABASES_MAX];
+    const char *const *names;
+    size_t name_count, map_size_min;
+    pthread_mutex_t write_lock; /* one lmdb_update at a time; outside of `lock` */
+    struct page_ledger ledger;  /* under write_lock */
+    bool ledger_loaded, failed; /* `failed`: must be opened again before the next update */
 };
 
 /* A test's hook: called before each named LMDB call that may fail; nonzero is its result. */
@@ -35,10 +46,14 @@ extern int (*lmdb_fault)(const char *call);
 
 /*
  * Open or (with `create`) make the file with its named databases, whose
- * handles are in `databases` in the same order.
+ * handles are in `databases` in the same order; `names` must stay.  ERR_CORRUPT when a
+ * page is damaged: LMDB does not see the file then.
  */
 struct lmdb_env *lmdb_env_open(const char *path, const char *const *names, size_t name_count,
                                size_t map_size_min, bool create, struct error *err) MUST_CHECK;
+/* Without looking at the pages first, for reading only: in a process that may crash. */
+struct lmdb_env *lmdb_env_open_unchecked(const char *path, const char *const *names,
+                                         size_t name_count, struct error *err) MUST_CHECK;
 void lmdb_env_close(struct lmdb_env *e); /* NULL is fine */
 
 /* A short read transaction. */

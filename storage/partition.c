@@ -71,9 +71,10 @@ bool partition_path(const struct partitions *set, struct slice tenant, enum stor
 
 static bool file_and_lock_unlink(const char *path, struct error *err)
 {
-    char lock[PATH_MAX];
+    char lock[PATH_MAX], sums[PATH_MAX];
     return path_format(err, lock, sizeof(lock), snprintf(lock, sizeof(lock), "%s-lock", path)) &&
-           file_unlink(path, err) && file_unlink(lock, err);
+           path_format(err, sums, sizeof(sums), snprintf(sums, sizeof(sums), "%s-sums", path)) &&
+           file_unlink(path, err) && file_unlink(sums, err) && file_unlink(lock, err);
 }
 
 /* ---- start: remove what the catalog does not name ------------------------------ */
@@ -100,7 +101,7 @@ static bool day_parse(const char *name, int32_t *day)
     return true;
 }
 
-/* "<generation>.mdb" or its lock file; 0 for anything else, which is left alone. */
+/* "<generation>.mdb", its lock file or its sums; 0 for anything else, which is left alone. */
 static uint32_t generation_parse(const char *name)
 {
     uint64_t generation = 0;
@@ -109,7 +110,9 @@ static uint32_t generation_parse(const char *name)
         generation = generation * 10 + (uint64_t)(*at - '0');
     if (at == name || generation > UINT32_MAX)
         return 0;
-    return strcmp(at, ".mdb") == 0 || strcmp(at, ".mdb-lock") == 0 ? (uint32_t)generation : 0;
+    bool ours =
+        strcmp(at, ".mdb") == 0 || strcmp(at, ".mdb-lock") == 0 || strcmp(at, ".mdb-sums") == 0;
+    return ours ? (uint32_t)generation : 0;
 }
 
 static bool clean_day(struct partitions *set, struct slice tenant, enum store_kind kind,

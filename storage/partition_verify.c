@@ -391,7 +391,10 @@ void verify_partition(struct verify_run *run, const char *path, enum store_kind 
     d->p.day = day;
     d->index_is_good = d->groups_are_good = true;
     pthread_rwlock_init(&d->p.state_lock, NULL);
-    d->p.env = lmdb_env_open(path, partition_databases, PARTITION_DATABASES, 0, false, &err);
+    /* Damaged pages are read on all the same: the rest may have more to tell. */
+    d->p.env = verify_pages(run, path)
+                   ? lmdb_env_open(path, partition_databases, PARTITION_DATABASES, 0, false, &err)
+                   : lmdb_env_open_unchecked(path, partition_databases, PARTITION_DATABASES, &err);
     if (d->p.env == NULL) {
         verify_problem(run, "%s", err.message);
     } else {

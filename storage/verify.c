@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "storage/catalog.h"
 #include "storage/guard.h"
+#include "storage/page_sums.h"
 #include "storage/partition_copy.h"
 
 #include <errno.h>
@@ -161,10 +162,24 @@ static bool catalog_walk(struct catalog *catalog, uint64_t *tenant_count, struct
     return catalog_producers(catalog, INT64_MIN, arena, &producers, &item_count, err);
 }
 
+static void page_finding(void *context, const char *text)
+{
+    verify_problem(context, "%s", text);
+}
+
+bool verify_pages(struct verify_run *run, const char *path)
+{
+    uint64_t before = run->report->problems;
+    page_sums_report(path, page_finding, run);
+    return run->report->problems == before;
+}
+
 static void check_catalog(struct verify_run *run, const char *path, void *argument)
 {
     struct error err = {0};
     (void)argument;
+    if (!verify_pages(run, path))
+        return;
     struct catalog *catalog = catalog_open(run->directory, &err);
     if (catalog == NULL || !catalog_walk(catalog, &run->report->tenants, &err)) {
         bool named = slice_starts_with(slice_from_text(err.message), slice_from_text(path));

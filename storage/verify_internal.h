@@ -31,4 +31,7 @@ void verify_wal(struct verify_run *run);
 /* One day's file. */
 void verify_partition(struct verify_run *run, const char *path, enum store_kind kind, int32_t day);
 
+/* Tell damaged pages of an LMDB file; false when there are any. */
+bool verify_pages(struct verify_run *run, const char *path);
+
 #endif

@@ -1,20 +1,20 @@
 /*
  * test_bit_flips.c - damaged files give errors, never wrong numbers and never a crash.
  *
- *   etinde-bit-flips-test [SECONDS [SEED]]          default: 10 seconds from seed 1
+ *   etinde-bit-flips-test [ROUNDS [SEED]]          default: 400 rounds from seed 1
  *
  * A store is written whose every value and line follows from its series and
  * time.  Half of it is sealed, half of it stands in the log only.  Then, again
- * and again, a copy of it gets one to four flipped bits, and a child process opens and
- * reads it.  Allowed are: everything right; an error with the path of the
- * directory in it; and entries missing from the end of the log, which cannot be
- * told from a write that a power loss cut.  A value or line other than the one
- * written, one that was never written, or a signal is a failure.
+ * and again, a copy of it gets one to four flipped bits, and child processes
+ * verify it, open it and read it.  Allowed are: everything right; an error or a
+ * warning with the path of the directory in it and a right rest; and entries missing from
+ * the end of the log, which cannot be told from a write that a power loss cut.
+ * A value or line other than the one written, one that was never written, one
+ * missing without a word, or a signal is a failure.
  *
- * One signal is counted apart: LMDB has no checksums over its own tree pages and
- * stops the process (SIGBUS, SIGSEGV, abort) over a damaged one.  That is a known limit
- * and allowed only where a bit of an LMDB file was flipped.  For the same reason
- * sealed samples may be missing without an error: counted apart, too.
+ * Verify must find something wherever reading did, and of a single flip it must
+ * name the file.  It may be silent only when everything can be read: the flip
+ * hit a byte that nobody reads (a free page, the unused room of a page).
  */
 #include "base/clock.h"
 #include "base/duration.h"
@@ -37,18 +37,13 @@ enum { SERIES = 4, SEALED = 300, COUNT = 400, FILES_MAX = 64, FLIPS_MAX = 4, STA
 enum outcome {
     OUTCOME_RIGHT,
     OUTCOME_LESS,
+    OUTCOME_WARNED,
     OUTCOME_ERROR,
-    OUTCOME_STOPPED,
-    OUTCOME_MISSING,
     OUTCOME_WRONG,
     OUTCOMES
 };
 
-static const char *const outcome_names[] = {"right",
-                                            "end of the log missing",
-                                            "error",
-                                            "stopped inside LMDB",
-                                            "sealed samples missing after damage of LMDB's tree",
+static const char *const outcome_names[] = {"right", "end of the log missing", "warned of", "error",
                                             "WRONG"};
 
 struct file {

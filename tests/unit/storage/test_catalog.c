@@ -206,6 +206,9 @@ static void a_newer_format_is_refused_with_a_clear_text(void **state)
     assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
     mdb_env_close(env);
+    char sums[160];
+    snprintf(sums, sizeof(sums), "%s-sums", path);
+    assert_int_equal(unlink(sums), 0); /* or the commit counts as one that never was finished */
     assert_null(catalog_open(f->directory, &err));
     assert_int_equal(err.code, ERR_UNSUPPORTED);
     assert_non_null(strstr(err.message, "newer version"));
@@ -223,7 +226,7 @@ static void a_failed_change_changes_nothing(void **state)
 {
     struct fixture *f = *state;
     struct error err = {0};
-    for (int n = 1; n <= 3; n++) { /* begin, put, commit */
+    for (int n = 1; n <= 4; n++) { /* begin, put, commit, its sums */
         fault_at = n;
         lmdb_fault = fault_hook;
         struct catalog_day d = {SLICE("t"), STORE_METRIC, 5, 1, false, 0, 0};

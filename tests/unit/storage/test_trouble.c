@@ -41,9 +41,16 @@ static ssize_t faulty_pwrite(int fd, const void *data, size_t size, off_t offset
 
 static bool hang; /* syncs wait while it is set; atomic */
 
+static bool is_log(int fd)
+{
+    char link[64], path[256] = "";
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    return readlink(link, path, sizeof(path) - 1) > 0 && strstr(path, "/wal/") != NULL;
+}
+
 static int faulty_fdatasync(int fd)
 {
-    while (__atomic_load_n(&hang, __ATOMIC_SEQ_CST))
+    while (__atomic_load_n(&hang, __ATOMIC_SEQ_CST) && is_log(fd))
         usleep(1000);
     if (is_due(&fault.syncs)) {
         errno = fault.error;
