@@ -98,6 +98,7 @@ struct evaluation {
     struct grid grid;    /* of the whole query */
     struct arena *arena; /* lives as long as the result */
     struct annotations *annotations;
+    struct store_damage *damage; /* what cursors had to leave out */
     struct query_stats *stats;
     int64_t deadline_ns;   /* clock_monotonic_ns() */
     uint64_t samples_held; /* against limits.samples_max */

@@ -222,6 +222,7 @@ static bool open_cursor(struct log_leaf *leaf, struct error *err)
         .series_max = request->limits.series_max,
         .memory_max = request->limits.memory_max,
         .cancel = request->cancel,
+        .damage = leaf->ev->damage,
         .view = leaf->ev->view,
     };
     leaf->cursor = cursor_open(leaf->ev->store, &want, err);

@@ -234,6 +234,7 @@ static bool open_cursor(struct log_query *q, struct error *err)
         .series_max = request->limits.series_max,
         .memory_max = request->limits.memory_max,
         .cancel = request->cancel,
+        .damage = q->ev->damage,
     };
     q->cursor = cursor_open(q->ev->store, &want, err);
     if (q->cursor == NULL)

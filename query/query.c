@@ -251,6 +251,22 @@ static bool run_root(struct evaluation *ev, struct ast *ast, struct query_result
     }
 }
 
+/* What was left out because it is damaged on disk is the first of the warnings. */
+static void note_damage(struct annotations *annotations, struct store_damage *damage)
+{
+    size_t count = store_damage_count(damage);
+    size_t *have = &annotations->count[ANNOTATION_WARNING];
+    struct slice *items = annotations->items[ANNOTATION_WARNING];
+    if (count > ANNOTATIONS_MAX - *have)
+        count = ANNOTATIONS_MAX - *have;
+    for (size_t i = 0; i < count; i++) {
+        struct slice text = arena_printf(annotations->arena, "damaged data was left out: %s",
+                                         store_damage_text(damage, i));
+        if (text.data != NULL)
+            items[(*have)++] = text;
+    }
+}
+
 static void take_annotations(struct query_result *result, struct annotations *annotations)
 {
     struct slice **out[] = {&result->warnings, &result->infos};
@@ -289,16 +305,20 @@ struct query_result *query_run(struct store *store, const struct query_request *
         .text = ast_text(ast),
         .arena = result->arena,
         .annotations = annotations,
+        .damage = store_damage_new(),
         .stats = &result->stats,
         .memory = &result->memory,
         .deadline_ns = ns_add(started, r.limits.timeout_ns),
     };
     bool ok = run_root(&ev, ast, result, err);
-    if (ok)
+    if (ok) {
+        note_damage(annotations, ev.damage);
         take_annotations(result, annotations);
+    }
     ok = ok && arena_check(result->arena, "the result", err);
     free(annotations);
     store_view_close(ev.view);
+    store_damage_free(ev.damage);
     if (!ok) {
         query_result_free(result);
         return NULL;

@@ -93,6 +93,7 @@ static bool selector_samples(struct evaluation *ev, const struct node *node,
         .series_max = ev->request->limits.series_max,
         .memory_max = ev->request->limits.memory_max,
         .cancel = ev->request->cancel,
+        .damage = ev->damage,
         .view = ev->view,
     };
     struct cursor *cursor = cursor_open(ev->store, &want, err);

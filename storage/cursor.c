@@ -191,7 +191,8 @@ static bool select_day(struct merging *merging, int32_t day, struct error *err)
     struct error missing = {0};
     struct part part = {.partition = partition_acquire(cursor->store->partitions, &id, &missing)};
     if (part.partition == NULL) {
-        if (missing.code == ERR_NOT_FOUND) /* retention took it just now */
+        if (missing.code == ERR_NOT_FOUND || /* retention took it just now */
+            store_damage_skip(request->damage, &missing))
             return true;
         *err = missing;
         return false;
@@ -202,13 +203,13 @@ static bool select_day(struct merging *merging, int32_t day, struct error *err)
     bool ok = partition_select(own->partition, request->matchers, request->matcher_count,
                                request->cancel, &numbers, err) &&
               partition_chunks(own->partition, numbers.items, numbers.count, request->start_ns,
-                               request->end_ns, &own->refs, err);
+                               request->end_ns, request->damage, &own->refs, err);
     if (ok) {
         keep_visible(cursor, &own->refs, &numbers);
         ok = add_ranges(merging, (uint32_t)cursor->parts.count - 1, &numbers, err);
     }
     array_done(&numbers);
-    return ok;
+    return ok || store_damage_skip(request->damage, err); /* without this day, then */
 }
 
 static bool select_partitions(struct cursor *cursor, struct error *err)

@@ -306,6 +306,16 @@ static bool leave_out(const struct entry_stream *stream, struct log_source *sour
     return true;
 }
 
+/* What the source has, without what was deleted. */
+static bool reach_entries(struct entry_stream *stream, struct log_source *source, struct error *err)
+{
+    if (!(source->piece ? decode_piece(source, err) : decode_chunk(stream, source, err)))
+        return false;
+    return !hides_touch(stream->hides, stream->hide_count, source->first_ns, source->last_ns,
+                        source->lsn) ||
+           leave_out(stream, source, err);
+}
+
 static bool reach_next(struct entry_stream *stream, struct error *err)
 {
     uint32_t index = (uint32_t)stream->reached;
@@ -313,12 +323,11 @@ static bool reach_next(struct entry_stream *stream, struct error *err)
     if (!cursor_goes_on(stream->cursor, err))
         return false;
     source->arena = arena_new_in_budget(stream->cursor->memory_max);
-    if (!(source->piece ? decode_piece(source, err) : decode_chunk(stream, source, err)))
-        return false;
-    if (hides_touch(stream->hides, stream->hide_count, source->first_ns, source->last_ns,
-                    source->lsn) &&
-        !leave_out(stream, source, err))
-        return false;
+    if (!reach_entries(stream, source, err)) {
+        if (!store_damage_skip(stream->cursor->request.damage, err))
+            return false;
+        source->entries = (struct chunk_entries){0}; /* damaged: as if it were empty */
+    }
     source->at = find_time(&source->entries, stream->cursor->request.start_ns, false);
     source->end = find_time(&source->entries, stream->cursor->request.end_ns, true);
     stream->reached++;

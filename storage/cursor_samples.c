@@ -81,6 +81,29 @@ static bool has_rich(const struct cursor_reader *reader)
     return false;
 }
 
+/* One by one, after a damaged one was met: that one is left out and has no bytes. */
+static bool fetch_undamaged(struct cursor_reader *reader, const struct part *part,
+                            const struct part_range *range, struct slice *chunks, struct error *err)
+{
+    ARRAY(size_t) starts = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < range->count; i++) {
+        array_push(&starts, reader->bytes.size);
+        chunks[i] = (struct slice){0};
+        ok = partition_fetch(part->partition, &part->refs.items[range->first + i], 1,
+                             &reader->bytes, &chunks[i], err);
+        if (!ok) {
+            chunks[i] = (struct slice){0};
+            reader->bytes.size = starts.items[i];
+            ok = store_damage_skip(reader->cursor->request.damage, err);
+        }
+    }
+    for (size_t i = 0; ok && i < range->count; i++)
+        chunks[i].data = reader->bytes.data + starts.items[i];
+    array_done(&starts);
+    return ok;
+}
+
 /* The bytes of all sealed chunks of the series, one fetch per partition. */
 static bool fetch(struct cursor_reader *reader, const struct cursor_series *series,
                   struct error *err)
@@ -93,9 +116,14 @@ static bool fetch(struct cursor_reader *reader, const struct cursor_series *seri
         const struct part *part = &cursor->parts.items[range->part];
         array_reserve(&reader->chunks, reader->chunks.count + range->count);
         struct slice *chunks = reader->chunks.items + reader->chunks.count;
+        size_t before = reader->bytes.size;
         if (!partition_fetch(part->partition, part->refs.items + range->first, range->count,
-                             &reader->bytes, chunks, err))
-            return false;
+                             &reader->bytes, chunks, err)) {
+            reader->bytes.size = before;
+            if (!store_damage_skip(cursor->request.damage, err) ||
+                !fetch_undamaged(reader, part, range, chunks, err))
+                return false;
+        }
         for (size_t i = 0; i < range->count; i++)
             array_push(&reader->offsets, (size_t)(chunks[i].data - reader->bytes.data));
         reader->chunks.count += range->count;
@@ -133,7 +161,8 @@ static void collect(struct cursor_reader *reader, const struct cursor_series *se
                                            .side = (ref->flags & CHUNK_OUT_OF_ORDER) != 0,
                                            .rich = ref->kind == CHUNK_RICH,
                                            .sealed = sealed++};
-            array_push(&reader->sources, source);
+            if (reader->chunks.items[source.sealed].size > 0) /* else it is damaged */
+                array_push(&reader->sources, source);
         }
     }
 }

@@ -286,7 +286,7 @@ static bool close_batch(struct closing *c, const uint32_t *order, size_t from, s
     memcpy(numbers, order + from, count * sizeof(*numbers));
     qsort(numbers, count, sizeof(*numbers), number_order);
     c->batch.count = 0;
-    if (!partition_chunks(c->source, numbers, count, INT64_MIN, INT64_MAX, &c->batch, err) ||
+    if (!partition_chunks(c->source, numbers, count, INT64_MIN, INT64_MAX, NULL, &c->batch, err) ||
         !batch_labels_read(c, order + from, count, err))
         return false;
     for (size_t i = 0; i < count; i++) {

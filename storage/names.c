@@ -92,7 +92,7 @@ static bool gather_day(struct gathering *g, struct store *store, int32_t day, st
     struct error missing = {0};
     struct partition *partition = partition_acquire(store->partitions, &id, &missing);
     if (partition == NULL) {
-        if (missing.code == ERR_NOT_FOUND)
+        if (missing.code == ERR_NOT_FOUND || store_damage_skip(request->damage, &missing))
             return true;
         *err = missing;
         return false;
@@ -104,7 +104,7 @@ static bool gather_day(struct gathering *g, struct store *store, int32_t day, st
     for (size_t i = 0; ok && i < count; i++)
         array_push(&g->names, names[i]);
     partition_release(partition);
-    return ok;
+    return ok || store_damage_skip(request->damage, err);
 }
 
 static int compare_names(const void *a, const void *b)

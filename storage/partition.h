@@ -136,11 +136,12 @@ struct chunk_refs ARRAY_BODY(struct chunk_ref);
 
 /*
  * Append the chunks of `series` (ascending numbers) that overlap [start_ns,
- * end_ns], sorted by series, then first time, then the order of sealing.
+ * end_ns], sorted by series, then first time, then the order of sealing.  With
+ * `damage` a damaged group is left out.
  */
 bool partition_chunks(struct partition *partition, const uint32_t *series, size_t count,
-                      int64_t start_ns, int64_t end_ns, struct chunk_refs *refs, struct error *err)
-    MUST_CHECK;
+                      int64_t start_ns, int64_t end_ns, struct store_damage *damage,
+                      struct chunk_refs *refs, struct error *err) MUST_CHECK;
 
 /*
  * Append the bytes of `count` chunks to `out` and point chunks[i] at them (valid

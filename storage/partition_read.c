@@ -273,7 +273,8 @@ static bool group_list(struct reading *r, uint64_t key, const struct wanted *w,
 }
 
 bool partition_chunks(struct partition *p, const uint32_t *series, size_t count, int64_t start_ns,
-                      int64_t end_ns, struct chunk_refs *refs, struct error *err)
+                      int64_t end_ns, struct store_damage *damage, struct chunk_refs *refs,
+                      struct error *err)
 {
     if (count == 0 || start_ns > end_ns)
         return true;
@@ -292,7 +293,11 @@ bool partition_chunks(struct partition *p, const uint32_t *series, size_t count,
             reading_end(&r);
             return false;
         }
+        size_t kept = refs->count;
         if (!group_list(&r, keys[i], &wanted, refs, err)) {
+            refs->count = kept;
+            if (store_damage_skip(damage, err))
+                continue;
             reading_end(&r);
             return false;
         }
@@ -412,7 +417,8 @@ bool partition_last_value(struct partition *p, const struct sealed_state *state,
     struct chunk_refs refs = {0};
     AUTO(buffer_done) struct buffer bytes;
     buffer_init(&bytes, (size_t)16 * CHUNK_SAMPLES_MAX);
-    bool ok = partition_chunks(p, &state->series, 1, state->last_ns, state->last_ns, &refs, err);
+    bool ok =
+        partition_chunks(p, &state->series, 1, state->last_ns, state->last_ns, NULL, &refs, err);
     bool found = false;
     for (size_t i = 0; ok && !found && i < refs.count; i++) {
         const struct chunk_ref *ref = &refs.items[i];

@@ -26,6 +26,7 @@
 #include "base/compiler.h"
 #include "base/labels.h"
 #include "base/slice.h"
+#include "storage/damage.h"
 #include "storage/store_options.h"
 
 #include <stdbool.h>
@@ -206,6 +207,7 @@ struct cursor_request {
     size_t memory_max;                 /* for labels and decoded columns; 0: 256 MiB */
     const bool *cancel; /* read with __atomic; NULL: never; true ends with ERR_CANCELED */
     const struct store_view *view; /* of the same tenant and kind; NULL: this moment's */
+    struct store_damage *damage;   /* NULL: damage is an error; must outlive the cursor */
 };
 
 struct cursor; /* opaque: fields in cursor.c */
@@ -281,9 +283,10 @@ struct names_request {
     enum store_kind kind;
     const struct matcher *matchers; /* none: all series */
     size_t matcher_count;
-    int64_t start_ns, end_ns; /* by whole days at least */
-    struct slice label;       /* values of this label; empty: label names */
-    size_t limit;             /* 0: none */
+    int64_t start_ns, end_ns;    /* by whole days at least */
+    struct slice label;          /* values of this label; empty: label names */
+    size_t limit;                /* 0: none */
+    struct store_damage *damage; /* NULL: damage is an error */
 };
 
 /* Sorted names in `arena`; `*truncated` when the limit cut them. */

@@ -16,12 +16,12 @@
  * name the file.  It may be silent only when everything can be read: the flip
  * hit a byte that nobody reads (a free page, the unused room of a page).
  */
-#include "base/clock.h"
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/number.h"
 #include "storage/store.h"
+#include "storage/verify.h"
 #include "tests/faults/store_model.h"
 
 #include <fcntl.h>
@@ -195,23 +195,35 @@ static bool restore(const char *directory, struct error *err)
 
 struct reading {
     bool wrong;
+    bool gaps;      /* entries are missing before others, or sealed ones */
     unsigned least; /* entries of the shortest series */
+    struct store_damage *damage;
     struct error *err;
 };
 
-/* The next entry of a series: must be number `i`. */
-static void look(struct reading *reading, unsigned series, unsigned i, int64_t time_ns, bool same)
+/* The number of the entry with this time, which must lie behind number `next` - 1. */
+static unsigned number_at(struct reading *reading, unsigned series, unsigned next, int64_t time_ns)
 {
-    if (i < COUNT && time_ns == time_at(i) && same)
-        return;
+    int64_t number = (time_ns - START_NS) / (15 * NS_PER_SECOND);
+    if (number >= (int64_t)next && number < COUNT && time_at((unsigned)number) == time_ns) {
+        reading->gaps |= number > (int64_t)next;
+        return (unsigned)number;
+    }
     if (!reading->wrong)
-        fprintf(stderr, "series %u, entry %u at %" PRId64 " is not what was written\n", series, i,
-                time_ns);
+        fprintf(stderr, "series %u: an entry at %" PRId64 " was never written\n", series, time_ns);
     reading->wrong = true;
+    return next;
+}
+
+static void look(struct reading *reading, unsigned series, unsigned number, bool same)
+{
+    if (!same && !reading->wrong)
+        fprintf(stderr, "series %u, entry %u is not what was written\n", series, number);
+    reading->wrong |= !same;
 }
 
 static bool read_stream(struct reading *reading, struct cursor_reader *reader, size_t at,
-                        unsigned series, unsigned *count)
+                        unsigned series, unsigned *next)
 {
     struct entry_block block;
     struct entry_stream *stream = entry_stream_open(reader, at, reading->err);
@@ -219,11 +231,13 @@ static bool read_stream(struct reading *reading, struct cursor_reader *reader, s
         return false;
     bool ok;
     while ((ok = entry_stream_next(stream, &block, reading->err)) && block.count > 0) {
-        for (size_t i = 0; i < block.count; i++, (*count)++) {
+        for (size_t i = 0; i < block.count; i++) {
             char line[100];
-            int size = line_at(series, *count, line, sizeof(line));
-            look(reading, series, *count, block.times_ns[i],
+            unsigned number = number_at(reading, series, *next, block.times_ns[i]);
+            int size = line_at(series, number, line, sizeof(line));
+            look(reading, series, number,
                  slice_equal(block.lines[i], slice_of(line, (size_t)size)));
+            *next = number + 1;
         }
     }
     entry_stream_close(stream);
@@ -231,20 +245,29 @@ static bool read_stream(struct reading *reading, struct cursor_reader *reader, s
 }
 
 static bool read_samples(struct reading *reading, struct cursor_reader *reader, size_t at,
-                         unsigned series, unsigned *count)
+                         unsigned series, unsigned *next)
 {
     struct sample_column column;
     if (!cursor_read_samples(reader, at, &column, reading->err))
         return false;
-    /* All that was sealed may be gone, what is there must be right. */
-    bool gone = column.count > 0 && column.times_ns[0] == time_at(SEALED);
-    for (; *count < column.count; (*count)++) {
-        unsigned number = *count + (gone ? SEALED : 0);
+    for (size_t i = 0; i < column.count; i++) {
+        unsigned number = number_at(reading, series, *next, column.times_ns[i]);
         double value = value_at(series, number);
-        look(reading, series, number, column.times_ns[*count],
-             memcmp(&column.values[*count], &value, sizeof(value)) == 0);
+        look(reading, series, number, memcmp(&column.values[i], &value, sizeof(value)) == 0);
+        *next = number + 1;
     }
     return true;
+}
+
+static unsigned series_of(struct labels labels, enum store_kind kind)
+{
+    struct label items[MODEL_LABELS_MAX];
+    for (unsigned series = 0; series < SERIES; series++) {
+        struct labels wanted = {items, model_labels(kind, series, items)};
+        if (labels_equal(labels, wanted))
+            return series;
+    }
+    return SERIES;
 }
 
 static bool read_kind(struct reading *reading, struct store *store, enum store_kind kind)
@@ -253,7 +276,8 @@ static bool read_kind(struct reading *reading, struct store *store, enum store_k
                                      .kind = kind,
                                      .start_ns = INT64_MIN,
                                      .end_ns = INT64_MAX,
-                                     .projection = CURSOR_TIMES | CURSOR_VALUES | CURSOR_LINES};
+                                     .projection = CURSOR_TIMES | CURSOR_VALUES | CURSOR_LINES,
+                                     .damage = reading->damage};
     struct cursor *cursor = cursor_open(store, &request, reading->err);
     if (cursor == NULL)
         return false;
@@ -262,19 +286,13 @@ static bool read_kind(struct reading *reading, struct store *store, enum store_k
     if (cursor_series_count(cursor) < SERIES)
         reading->least = 0;
     for (size_t i = 0; ok && i < cursor_series_count(cursor); i++) {
-        struct label items[MODEL_LABELS_MAX];
-        unsigned series = 0;
-        unsigned count = 0;
-        for (; series < SERIES; series++) {
-            struct labels wanted = {items, model_labels(kind, series, items)};
-            if (labels_equal(cursor_labels(cursor, i), wanted))
-                break;
-        }
-        look(reading, series, 0, START_NS, series < SERIES); /* never written? */
-        ok = kind == STORE_METRIC ? read_samples(reading, reader, i, series, &count)
-                                  : read_stream(reading, reader, i, series, &count);
-        if (ok && count < reading->least)
-            reading->least = count;
+        unsigned series = series_of(cursor_labels(cursor, i), kind);
+        unsigned next = 0;
+        look(reading, series, 0, series < SERIES); /* never written? */
+        ok = kind == STORE_METRIC ? read_samples(reading, reader, i, series, &next)
+                                  : read_stream(reading, reader, i, series, &next);
+        if (ok && next < reading->least)
+            reading->least = next;
     }
     cursor_reader_free(reader);
     cursor_close(cursor);
@@ -284,26 +302,48 @@ static bool read_kind(struct reading *reading, struct store *store, enum store_k
 static enum outcome judge(const char *directory)
 {
     struct error err = {0};
-    struct reading reading = {.least = COUNT, .err = &err};
+    struct reading reading = {.least = COUNT, .err = &err, .damage = store_damage_new()};
     struct store *store = open_store(directory, &err);
     bool ok = store != NULL;
     for (int kind = 0; ok && kind < STORE_KINDS; kind++)
         ok = read_kind(&reading, store, (enum store_kind)kind);
     store_abandon(store);
+    bool warned = store_damage_count(reading.damage) > 0;
     if (reading.wrong)
         return OUTCOME_WRONG;
     if (!ok && strstr(err.message, directory) == NULL) {
         fprintf(stderr, "an error that names no file: %s\n", err.message);
         return OUTCOME_WRONG;
     }
+    for (size_t i = 0; i < store_damage_count(reading.damage); i++) {
+        if (strstr(store_damage_text(reading.damage, i), directory) == NULL) {
+            fprintf(stderr, "no file: %s\n", store_damage_text(reading.damage, i));
+            return OUTCOME_WRONG;
+        }
+    }
+    store_damage_free(reading.damage);
     if (!ok)
         return OUTCOME_ERROR;
-    if (reading.least < SEALED)
-        return OUTCOME_MISSING;
+    if (warned)
+        return OUTCOME_WARNED;
+    if (reading.gaps || reading.least < SEALED) {
+        fprintf(stderr, "entries are missing, and nothing says so\n");
+        return OUTCOME_WRONG;
+    }
     return reading.least < COUNT ? OUTCOME_LESS : OUTCOME_RIGHT;
 }
 
-static enum outcome judge_in_child(const char *directory, bool lmdb_damaged)
+static int child_status(pid_t child)
+{
+    int status = -1;
+    waitpid(child, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) >= STATUS_BASE)
+        return WEXITSTATUS(status) - STATUS_BASE;
+    fprintf(stderr, "the child ended with status %x\n", (unsigned)status);
+    return -1;
+}
+
+static pid_t child_make(void)
 {
     fflush(NULL);
     pid_t child = fork();
@@ -311,20 +351,64 @@ static enum outcome judge_in_child(const char *directory, bool lmdb_damaged)
         alarm(60);               /* reading for ever is wrong, too */
         signal(SIGBUS, SIG_DFL); /* sanitizers would end with a status of their own */
         signal(SIGSEGV, SIG_DFL);
-        _exit(STATUS_BASE + (int)judge(directory));
     }
-    int status = -1;
-    waitpid(child, &status, 0);
-    int outcome = WIFEXITED(status) ? WEXITSTATUS(status) - STATUS_BASE : -1;
-    if (outcome >= 0 && outcome < OUTCOMES && outcome != OUTCOME_MISSING)
-        return (enum outcome)outcome;
-    if (outcome == OUTCOME_MISSING && lmdb_damaged)
-        return OUTCOME_MISSING;
-    int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    if (lmdb_damaged && (number == SIGBUS || number == SIGSEGV || number == SIGABRT))
-        return OUTCOME_STOPPED;
-    fprintf(stderr, "the child ended with status %x\n", (unsigned)status);
-    return OUTCOME_WRONG;
+    return child;
+}
+
+static enum outcome judge_in_child(const char *directory)
+{
+    pid_t child = child_make();
+    if (child == 0)
+        _exit(STATUS_BASE + (int)judge(directory));
+    int outcome = child_status(child);
+    return outcome >= 0 && outcome < OUTCOMES ? (enum outcome)outcome : OUTCOME_WRONG;
+}
+
+/* ---- verify --------------------------------------------------------------- */
+
+enum { VERIFY_SILENT, VERIFY_TOLD, VERIFY_NAMED, VERIFY_FAILED };
+
+struct telling {
+    const char *path; /* the file that was damaged, when there is one */
+    bool named;
+    bool show;
+};
+
+static void note_line(void *context, bool damage, const char *text)
+{
+    struct telling *telling = context;
+    if (telling->show)
+        fprintf(stderr, "  verify: %s%s\n", damage ? "" : "(note) ", text);
+    telling->named |= telling->path != NULL && strstr(text, telling->path) != NULL;
+}
+
+static int verify_in_child(const char *directory, const char *path, bool show)
+{
+    pid_t child = child_make();
+    if (child == 0) {
+        struct telling telling = {.path = path, .show = show};
+        struct verify_report report = {0};
+        struct error err = {0};
+        if (!store_verify(directory, note_line, &telling, &report, &err)) {
+            fprintf(stderr, "verify: %s\n", err.message);
+            _exit(STATUS_BASE + VERIFY_FAILED);
+        }
+        bool told = report.problems > 0 || report.notes > 0;
+        _exit(STATUS_BASE + (telling.named ? VERIFY_NAMED : told ? VERIFY_TOLD : VERIFY_SILENT));
+    }
+    return child_status(child);
+}
+
+static const char *const verify_names[] = {"silent", "told something else", "named it", "failed"};
+
+/* Does what verify said go with what reading gave? */
+static bool verify_agrees(int verified, enum outcome outcome, bool single)
+{
+    if (verified < 0 || verified == VERIFY_FAILED)
+        return false;
+    if (outcome == OUTCOME_RIGHT)
+        return !single || verified != VERIFY_TOLD;
+    return verified == VERIFY_NAMED || (!single && verified == VERIFY_TOLD);
 }
 
 static void remove_all(const char *directory)
@@ -335,14 +419,13 @@ static void remove_all(const char *directory)
         abort();
 }
 
-/* One round; false when the answer was wrong. */
-static bool flip_once(const char *directory, uint64_t seed, uint64_t *counts)
+/* Where the bits are to be flipped. */
+static size_t choose_flips(uint64_t seed, uint64_t flips[FLIPS_MAX])
 {
     uint64_t random = seed;
-    uint64_t flips[FLIPS_MAX];
-    struct error err = {0};
-    bool lmdb = false;
     size_t count = 1 + model_random(&random) % FLIPS_MAX;
+    if (seed % 2 == 0)
+        count = 1; /* half of all rounds: verify must name the file */
     for (size_t i = 0; i < count; i++) {
         /* Every file as often as any other, however small. */
         uint64_t before = 0;
@@ -352,33 +435,52 @@ static bool flip_once(const char *directory, uint64_t seed, uint64_t *counts)
         flips[i] =
             (before * 8 + model_random(&random) % (files[file].size * 8 + 1)) % (total_size * 8);
     }
-    size_t offset;
-    for (size_t i = 0; i < count; i++) {
-        const struct file *file = flip_bit(flips[i], &offset);
-        lmdb = lmdb || slice_ends_with(slice_from_text(file->path), SLICE(".mdb"));
-    }
+    return count;
+}
+
+/* One round; false when the answer was wrong. */
+static bool flip_once(const char *directory, uint64_t seed, uint64_t *counts, uint64_t *silent)
+{
+    uint64_t flips[FLIPS_MAX];
+    struct error err = {0};
+    size_t offset, count = choose_flips(seed, flips);
+    const struct file *file = NULL;
+    for (size_t i = 0; i < count; i++)
+        file = flip_bit(flips[i], &offset);
+    const char *path = count == 1 ? file->path : NULL;
     remove_all(directory);
     bool ok = restore(directory, &err);
-    enum outcome outcome = ok ? judge_in_child(directory, lmdb) : OUTCOME_WRONG;
-    counts[outcome]++;
-    if (outcome == OUTCOME_WRONG)
-        fprintf(stderr, "seed %" PRIu64 " is wrong %s\n", seed, err.message);
+    int verified = ok ? verify_in_child(directory, path, false) : -1;
+    remove_all(directory); /* verify may have mended what opening mends */
+    ok = ok && restore(directory, &err);
+    enum outcome outcome = ok ? judge_in_child(directory) : OUTCOME_WRONG;
+    bool good = outcome != OUTCOME_WRONG && verify_agrees(verified, outcome, count == 1);
+    counts[good ? outcome : OUTCOME_WRONG]++;
+    *silent += verified == VERIFY_SILENT;
+    if (!good) {
+        fprintf(stderr, "seed %" PRIu64 " is wrong: reading: %s, verify: %s %s\n", seed,
+                outcome_names[outcome], verified < 0 ? "crashed" : verify_names[verified],
+                err.message);
+        if (restore(directory, &err))
+            verify_in_child(directory, path, true);
+    }
     for (size_t i = 0; i < count; i++) { /* back */
-        const struct file *file = flip_bit(flips[i], &offset);
-        if (outcome == OUTCOME_WRONG)
+        file = flip_bit(flips[i], &offset);
+        if (!good)
             fprintf(stderr, "  %s, offset %zu, bit %u\n", file->path, offset,
                     (unsigned)(flips[i] % 8));
     }
-    return outcome != OUTCOME_WRONG;
+    return good;
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t seconds = 10;
+    uint64_t rounds = 400;
     uint64_t seed = 1;
     uint64_t counts[OUTCOMES] = {0};
+    uint64_t silent = 0;
     struct error err = {0};
-    if ((argc > 1 && !slice_parse_u64(slice_from_text(argv[1]), &seconds)) ||
+    if ((argc > 1 && !slice_parse_u64(slice_from_text(argv[1]), &rounds)) ||
         (argc > 2 && !slice_parse_u64(slice_from_text(argv[2]), &seed)))
         return 2;
     char directory[64];
@@ -389,17 +491,18 @@ int main(int argc, char **argv)
     bool ok = write_store(directory, &err) && load_folder(directory, "", &err);
     if (!ok)
         fprintf(stderr, "%s\n", err.message);
-    if (ok && judge_in_child(directory, false) != OUTCOME_RIGHT) {
+    if (ok && (judge_in_child(directory) != OUTCOME_RIGHT ||
+               verify_in_child(directory, NULL, true) != VERIFY_SILENT)) {
         fprintf(stderr, "without a flip the store is not right\n");
         ok = false;
     }
-    int64_t until = clock_monotonic_ns() + (int64_t)seconds * NS_PER_SECOND;
     uint64_t wrong = 0;
-    while (ok && wrong < 10 && clock_monotonic_ns() < until)
-        wrong += !flip_once(directory, seed++, counts);
+    for (uint64_t i = 0; ok && wrong < 10 && i < rounds; i++)
+        wrong += !flip_once(directory, seed++, counts, &silent);
     remove_all(directory);
     for (int i = 0; i < OUTCOMES; i++)
-        printf("%s: %" PRIu64 "%s", outcome_names[i], counts[i], i + 1 < OUTCOMES ? ", " : "\n");
+        printf("%s: %" PRIu64 ", ", outcome_names[i], counts[i]);
+    printf("verify silent: %" PRIu64 "\n", silent);
     for (size_t i = 0; i < file_count; i++)
         free(files[i].data);
     return ok && wrong == 0 ? 0 : 1;

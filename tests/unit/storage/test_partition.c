@@ -170,7 +170,7 @@ static void check_contents(struct fixture *f, int32_t day, unsigned count, unsig
     struct chunk_refs refs = {0};
     must(partition_select(p, NULL, 0, NULL, &numbers, &err), &err);
     assert_int_equal(numbers.count, count);
-    must(partition_chunks(p, numbers.items, numbers.count, INT64_MIN, INT64_MAX, &refs, &err),
+    must(partition_chunks(p, numbers.items, numbers.count, INT64_MIN, INT64_MAX, NULL, &refs, &err),
          &err);
     assert_int_equal(refs.count, (size_t)count * parts);
     struct labels *labels = xcalloc(count, sizeof(*labels));
@@ -241,7 +241,7 @@ static void chunks_are_listed_by_range_and_series(void **state)
     struct chunk_refs refs = {0};
     /* 15 minutes a part: a point in the third. */
     int64_t at = DAY * NS_PER_DAY + 35 * NS_PER_MINUTE;
-    must(partition_chunks(p, wanted, 4, at, at, &refs, &err), &err);
+    must(partition_chunks(p, wanted, 4, at, at, NULL, &refs, &err), &err);
     assert_int_equal(refs.count, 4);
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(refs.items[i].series, wanted[i]);
@@ -249,7 +249,7 @@ static void chunks_are_listed_by_range_and_series(void **state)
         assert_true(refs.items[i].first_ns <= at && refs.items[i].last_ns >= at);
     }
     refs.count = 0;
-    must(partition_chunks(p, wanted, 4, 0, 5, &refs, &err), &err);
+    must(partition_chunks(p, wanted, 4, 0, 5, NULL, &refs, &err), &err);
     assert_int_equal(refs.count, 0);
     array_done(&refs);
     partition_release(p);
@@ -404,7 +404,7 @@ static void equal_time_columns_are_stored_once(void **state)
     struct series_numbers numbers = {0};
     struct chunk_refs refs = {0};
     must(partition_select(p, NULL, 0, NULL, &numbers, &err), &err);
-    must(partition_chunks(p, numbers.items, numbers.count, INT64_MIN, INT64_MAX, &refs, &err),
+    must(partition_chunks(p, numbers.items, numbers.count, INT64_MIN, INT64_MAX, NULL, &refs, &err),
          &err);
     uint32_t columns = 0;
     for (size_t i = 0; i < refs.count; i++) {
@@ -637,7 +637,7 @@ static void damaged_chunks_are_refused_by_name(void **state)
     struct series_numbers numbers = {0};
     struct chunk_refs refs = {0};
     must(partition_select(p, NULL, 0, NULL, &numbers, &err), &err);
-    must(partition_chunks(p, numbers.items, numbers.count, INT64_MIN, INT64_MAX, &refs, &err),
+    must(partition_chunks(p, numbers.items, numbers.count, INT64_MIN, INT64_MAX, NULL, &refs, &err),
          &err);
     size_t bad = 0;
     for (size_t i = 0; i < refs.count; i++) {
@@ -675,10 +675,10 @@ static void *reader_run(void *context)
         struct chunk_refs refs = {0};
         struct buffer bytes;
         buffer_init(&bytes, 64 << 20);
-        bool ok =
-            p != NULL && partition_select(p, NULL, 0, NULL, &numbers, &err) &&
-            partition_chunks(p, numbers.items, numbers.count, INT64_MIN, INT64_MAX, &refs, &err) &&
-            refs.count >= numbers.count;
+        bool ok = p != NULL && partition_select(p, NULL, 0, NULL, &numbers, &err) &&
+                  partition_chunks(p, numbers.items, numbers.count, INT64_MIN, INT64_MAX, NULL,
+                                   &refs, &err) &&
+                  refs.count >= numbers.count;
         struct slice *chunks = xcalloc(refs.count + 1, sizeof(*chunks));
         ok = ok && partition_fetch(p, refs.items, refs.count, &bytes, chunks, &err);
         task->failures += !ok;
