@@ -40,7 +40,7 @@ static bool judge(struct scan *s, uint32_t number, bool *left, bool *touched, st
 {
     *left = *touched = false;
     s->refs.count = 0;
-    if (!partition_chunks(s->partition, &number, 1, INT64_MIN, INT64_MAX, &s->refs, err))
+    if (!partition_chunks(s->partition, &number, 1, INT64_MIN, INT64_MAX, NULL, &s->refs, err))
         return false;
     bool doubtful = false;
     for (size_t i = 0; i < s->refs.count; i++) {
