@@ -57,6 +57,7 @@ struct arena {
     struct budget *budget; /* NULL: none */
     bool exhausted;
     bool in_budget;     /* blocks may be refused */
+    bool cache;         /* counted as a cache's */
     bool out_of_budget; /* one was */
 };
 
@@ -82,8 +83,17 @@ struct arena *arena_new_shared(size_t limit, struct budget *budget)
     return arena;
 }
 
+struct arena *arena_new_cache(size_t limit)
+{
+    struct arena *arena = arena_new_in_budget(limit);
+    arena->cache = true;
+    return arena;
+}
+
 static enum ledger_part part_of(const struct arena *arena)
 {
+    if (arena->cache)
+        return LEDGER_CACHES;
     return arena->in_budget ? LEDGER_QUERIES : LEDGER_PARTITIONS;
 }
 

@@ -33,6 +33,9 @@ struct arena *arena_new_in_budget(size_t limit);
  */
 struct budget;
 struct arena *arena_new_shared(size_t limit, struct budget *budget);
+
+/* For what is kept for the next time: refused as a query's, counted as a cache's. */
+struct arena *arena_new_cache(size_t limit);
 void arena_free(struct arena *arena); /* NULL is fine */
 void arena_drop(struct arena **arena);
 

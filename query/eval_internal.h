@@ -80,6 +80,9 @@ static inline struct slice node_text(const struct node *node)
     return node_unwrap(node)->string;
 }
 
+/* An empty result with an arena (query.c); 0: the default limit. */
+struct query_result *query_result_new(enum query_result_type type, size_t memory_max);
+
 /* The result of a range selector or subquery alone, in an instant query (range_vector.c). */
 bool range_vector(struct evaluation *ev, const struct node *node, struct query_result *result,
                   struct error *err) MUST_CHECK;

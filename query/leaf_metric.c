@@ -194,7 +194,7 @@ static bool take_series(struct leaf *leaf, size_t series, struct error *err)
         return true;
     if (!eval_hold(ev, (int64_t)samples.count, err))
         return false;
-    ev->varies = ev->varies || samples.histograms;
+    ev->varies = ev->varies || samples.histograms || samples.starts_ns;
     if (samples.histograms && !ev->reset_hints && !settle_hints(leaf, &samples, err))
         return false;
     struct column *out = &leaf->batch->items[leaf->batch->count];

@@ -282,6 +282,17 @@ static void take_annotations(struct query_result *result, struct annotations *an
     }
 }
 
+struct query_result *query_result_new(enum query_result_type type, size_t memory_max)
+{
+    struct query_limits limits = {.memory_max = memory_max};
+    fill_limits(&limits);
+    struct query_result *result = xcalloc(1, sizeof(*result));
+    result->type = type;
+    budget_init(&result->memory, limits.memory_max + MEMORY_SLACK);
+    result->arena = arena_new_shared(limits.memory_max, &result->memory);
+    return result;
+}
+
 struct query_result *query_run(struct store *store, const struct query_request *request,
                                struct error *err)
 {
@@ -292,9 +303,7 @@ struct query_result *query_run(struct store *store, const struct query_request *
         return NULL;
     int64_t parsed = clock_monotonic_ns();
 
-    struct query_result *result = xcalloc(1, sizeof(*result));
-    budget_init(&result->memory, r.limits.memory_max + MEMORY_SLACK);
-    result->arena = arena_new_shared(r.limits.memory_max, &result->memory);
+    struct query_result *result = query_result_new(RESULT_VECTOR, r.limits.memory_max);
     struct annotations *annotations = xcalloc(1, sizeof(*annotations));
     annotations->arena = result->arena;
     annotations->text = ast_text(ast);
@@ -323,6 +332,7 @@ struct query_result *query_run(struct store *store, const struct query_request *
         query_result_free(result);
         return NULL;
     }
+    result->varies = ev.varies;
     result->stats.parse_ns = parsed - started;
     result->stats.evaluate_ns = clock_monotonic_ns() - parsed;
     return result;

@@ -127,6 +127,7 @@ struct query_result {
     struct slice *warnings, *infos; /* annotations, each once */
     size_t warning_count, info_count;
     struct query_stats stats;
+    bool varies;          /* may be another one over another range, even at the same steps */
     struct arena *arena;  /* owns all of it */
     struct budget memory; /* what all arenas of the query may hold together */
 };

@@ -44,8 +44,8 @@ struct options {
     int64_t seal_interval_ns, series_idle_ns;
     bool allow_remote_fs;
 
-    uint64_t query_concurrency, query_threads, query_queue, query_samples, query_series,
-        query_memory;
+    uint64_t query_concurrency, query_threads, query_cache_memory, query_queue, query_samples,
+        query_series, query_memory;
     uint64_t query_points, query_text_size, query_log_entries, query_log_series;
     int64_t query_timeout_ns, query_lookback_ns;
     bool web_enable_admin_api;

@@ -129,6 +129,8 @@ static const struct config_key keys[] = {
      "Points per series of a range query."},
     {"query.memory", CONFIG_SIZE, FIELD(query_memory), "512MiB", MIB, 0, NULL,
      "Memory of one query."},
+    {"query.cache_memory", CONFIG_SIZE, FIELD(query_cache_memory), "32MiB", 0, 0, NULL,
+     "Memory for results of range queries that are asked again; 0: none are kept."},
     {"query.text_size", CONFIG_SIZE, FIELD(query_text_size), "1MiB", 64, 8 * MIB, NULL,
      "Longest PromQL query in bytes; LogQL queries have at most 128 KiB."},
     {"query.log_entries", CONFIG_COUNT, FIELD(query_log_entries), "5000", 1, 10000000, NULL,

@@ -8,6 +8,7 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/matcher.h"
+#include "query/result_cache.h"
 #include "server/answer.h"
 #include "server/options.h"
 #include "server/parameters.h"
@@ -47,12 +48,24 @@ static void log_slow_query(struct call *call, const struct query_request *reques
              LOG_SLICE("tags", http_request_header(http, "X-Query-Tags")));
 }
 
+/* Not with nocache=1 or Cache-Control: no-cache or no-store, nor for statistics of a real run. */
+static bool wants_cache(const struct call *call)
+{
+    struct slice off = form_get(&call->form, SLICE("nocache"));
+    struct slice control = http_request_header(call->request, "Cache-Control");
+    return (off.size == 0 || slice_equal(off, SLICE("0"))) &&
+           form_get(&call->form, SLICE("stats")).size == 0 &&
+           slice_find(control, SLICE("no-store"), 0) == SLICE_NOT_FOUND &&
+           slice_find(control, SLICE("no-cache"), 0) == SLICE_NOT_FOUND;
+}
+
 struct query_result *query_call_run(struct call *call, struct query_request *request,
                                     struct error *err)
 {
     struct counters *counters = &call->server->counters;
     int64_t began_ns = clock_monotonic_ns();
-    struct query_result *result = query_run(call->server->store, request, err);
+    struct result_cache *cache = wants_cache(call) ? call->server->results : NULL;
+    struct query_result *result = query_run_cached(cache, call->server->store, request, err);
     int64_t took_ns = clock_monotonic_ns() - began_ns;
     count_add(&counters->queries[request->language], 1);
     count_add(&counters->query_ns[request->language], (uint64_t)took_ns);

@@ -10,6 +10,7 @@
 #include "base/ledger.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "query/result_cache.h"
 #include "server/api.h"
 #include "server/call.h"
 #include "server/options.h"
@@ -204,6 +205,20 @@ static void append_queries(struct buffer *out, const struct server *server)
         number(count_get(&c->query_lines)));
     one(out, "etinde_query_line_bytes_total", COUNTER, "Bytes of log lines read by queries.",
         number(count_get(&c->query_line_bytes)));
+    if (server->results) {
+        static const char *const outcomes[] = {"hit", "partial", "miss", "skipped"};
+        struct result_cache_stats cache;
+        result_cache_stats_read(server->results, &cache);
+        uint64_t counts[] = {cache.hits, cache.partial, cache.misses, cache.skipped};
+        exposition_family(out, "etinde_query_cache_total", COUNTER,
+                          "Range queries by what the cache of results had of them.");
+        for (size_t i = 0; i < COUNT_OF(outcomes); i++)
+            labelled(out, "etinde_query_cache_total", "outcome", outcomes[i], number(counts[i]));
+        one(out, "etinde_query_cache_bytes", GAUGE, "Memory of the cache of results.",
+            number(cache.bytes));
+        one(out, "etinde_query_cache_entries", GAUGE, "Results that are kept.",
+            number(cache.entries));
+    }
     one(out, "etinde_queries_rejected_total", COUNTER,
         "Queries refused because the queue was full.", number(count_get(&c->queries_rejected)));
 }

@@ -12,6 +12,7 @@
 #include "base/duration.h"
 #include "base/memory.h"
 #include "base/pool.h"
+#include "query/result_cache.h"
 #include "server/http_server.h"
 #include "server/loki_tail.h"
 #include "server/options.h"
@@ -29,6 +30,8 @@ static bool start_parts(struct server *server, struct error *err)
     server->query_threads = o->query_threads > 0 ? (size_t)o->query_threads
                             : cores > 0          ? (size_t)cores
                                                  : 1;
+    if (o->query_cache_memory > 0)
+        server->results = result_cache_new((size_t)o->query_cache_memory);
     if (server->queries && server->query_threads > 1)
         server->helpers = pool_new("query-help", server->query_threads - 1, HELP_QUEUE_MAX, err);
     if (server->queries && (server->helpers || server->query_threads < 2))
@@ -63,6 +66,7 @@ struct server *server_start(const struct options *options, struct store *store, 
     http_server_close(server->http);
     pool_free(server->queries);
     pool_free(server->helpers);
+    result_cache_free(server->results);
     pool_free(server->pushes);
     tails_free(server->tails);
     free(server);
@@ -86,6 +90,7 @@ bool server_stop(struct server *server)
     bool clean = http_server_drain(server->http, DRAIN_MS);
     pool_free(server->queries);
     pool_free(server->helpers);
+    result_cache_free(server->results);
     pool_free(server->pushes);
     http_server_close(server->http);
     tails_free(server->tails);

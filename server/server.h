@@ -19,6 +19,7 @@ struct error;
 struct http_server;
 struct options;
 struct pool;
+struct result_cache;
 struct store;
 struct tails;
 
@@ -26,10 +27,11 @@ struct server {
     const struct options *options;
     struct store *store;
     struct http_server *http;
-    struct pool *queries; /* threads that run queries, with a bounded queue */
-    struct pool *helpers; /* threads that fill batches of queries; NULL: none */
-    struct pool *pushes;  /* threads that decode large pushes, one per core */
-    struct tails *tails;  /* live tails, with a thread each */
+    struct pool *queries;         /* threads that run queries, with a bounded queue */
+    struct result_cache *results; /* of range queries; NULL: off */
+    struct pool *helpers;         /* threads that fill batches of queries; NULL: none */
+    struct pool *pushes;          /* threads that decode large pushes, one per core */
+    struct tails *tails;          /* live tails, with a thread each */
     struct query_limits limits;
     size_t query_threads; /* that may work on one query, with its own */
     int64_t started_ns;   /* time of day */
