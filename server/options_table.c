@@ -108,6 +108,9 @@ static const struct config_key keys[] = {
      "Active series per tenant and kind; new ones above it get 429."},
     {"storage.tenants", CONFIG_COUNT, FIELD(tenants_max), "1000", 1, 1000000, NULL,
      "Tenants that writing may create."},
+    {"storage.repair", CONFIG_BOOL, FIELD(repair), "false", 0, 0, NULL,
+     "At the start, cut the log at damaged records and set damaged days aside: what they held is "
+     "gone, the rest can be used."},
     {"storage.allow_remote_fs", CONFIG_BOOL, FIELD(allow_remote_fs), "false", 0, 0, NULL,
      "Start on NFS, SMB or 9p although data can be lost there."},
 

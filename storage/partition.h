@@ -81,6 +81,13 @@ bool partitions_delete_before(struct partitions *partitions, int32_t day, uint64
 bool partitions_delete_oldest(struct partitions *partitions, uint64_t bytes_max, int32_t day,
                               uint64_t gone_lsn, uint64_t *deleted, struct error *err) MUST_CHECK;
 
+/*
+ * Give up all days whose pages are damaged: their files get the ending .damaged, their rows go.
+ * `*count` of them.  For a repair at the start.
+ */
+bool partitions_set_aside(struct partitions *partitions, struct catalog *catalog, uint64_t *count,
+                          struct error *err) MUST_CHECK;
+
 /* ---- one partition ----------------------------------------------------- */
 
 struct partition_id {

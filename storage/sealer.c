@@ -199,21 +199,33 @@ static bool next_day(const struct pass *pass, int64_t after, int32_t *day)
     return best != INT64_MAX;
 }
 
+static bool seal_day(struct pass *pass, int32_t day, struct error *err)
+{
+    struct partition_id id = {slice_from_text(pass->head->tenant), pass->head->kind, day};
+    struct seal *seal = seal_begin(pass->store->partitions, &id, err);
+    if (seal == NULL)
+        return error_prefix(err, "sealing day %d of tenant %s", day, pass->head->tenant);
+    seal_is_above(seal, pass->above_lsn);
+    bool ok = seal_items(pass, seal, day, err);
+    seal_end(seal);
+    return ok || error_prefix(err, "sealing day %d of tenant %s", day, pass->head->tenant);
+}
+
+/* A damaged day keeps its chunks in the head; the others are sealed all the same. */
 static bool seal_days(struct pass *pass, struct error *err)
 {
     int32_t day;
+    bool all = true;
     for (int64_t after = INT64_MIN; next_day(pass, after, &day); after = day) {
-        struct partition_id id = {slice_from_text(pass->head->tenant), pass->head->kind, day};
-        struct seal *seal = seal_begin(pass->store->partitions, &id, err);
-        if (seal == NULL)
+        struct error own = {0};
+        if (seal_day(pass, day, &own))
+            continue;
+        *err = own;
+        all = false;
+        if (own.code != ERR_CORRUPT)
             return false;
-        seal_is_above(seal, pass->above_lsn);
-        bool ok = seal_items(pass, seal, day, err);
-        seal_end(seal);
-        if (!ok)
-            return error_prefix(err, "sealing day %d of tenant %s", day, pass->head->tenant);
     }
-    return true;
+    return all;
 }
 
 static bool seal_head(struct store *store, struct head *head, struct error *err)

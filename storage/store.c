@@ -139,7 +139,10 @@ static bool open_parts(struct store *store, struct error *err)
         return false;
     struct partitions_options options = {.directory = directory, .catalog = store->catalog};
     store->partitions = partitions_open(&options, err);
+    uint64_t set_aside;
     if (store->partitions == NULL ||
+        (store->options.repair &&
+         !partitions_set_aside(store->partitions, store->catalog, &set_aside, err)) ||
         !catalog_load_tombstones(store->catalog, store->tombstones, err) ||
         !store_replay_wal(store, err))
         return false;

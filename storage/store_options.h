@@ -26,7 +26,7 @@ struct store_options {
     enum store_ack ack;
     const struct clock *clock; /* NULL: the real one */
     bool allow_remote_fs;      /* do not refuse NFS, SMB, 9p */
-    bool repair;               /* cut a damaged log instead of refusing to start */
+    bool repair;               /* cut a damaged log, set damaged days aside */
     int64_t retention_ns;      /* 15 days; -1 keeps everything */
     uint64_t retention_size;   /* disk bytes of all days: over it the oldest go; 0: any */
     int64_t out_of_order_ns[STORE_KINDS]; /* 30 min for metrics, 1 h for logs; -1 no limit */

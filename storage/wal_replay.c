@@ -82,7 +82,10 @@ static struct day *find_day(struct replay *r, struct head *head, int32_t number)
     struct partition_id id = {slice_from_text(head->tenant), head->kind, number};
     if (catalog_generation(r->store->catalog, id.tenant, id.kind, number) != 0) {
         day.partition = partition_acquire(r->store->partitions, &id, &r->error);
-        if (day.partition == NULL)
+        /* Of a damaged day nothing counts as sealed: what the log has stays readable. */
+        if (day.partition == NULL && r->error.code == ERR_CORRUPT)
+            r->error = (struct error){0};
+        else if (day.partition == NULL)
             return NULL;
     }
     array_push(&r->days, day);
