@@ -6,8 +6,10 @@
 #include "server/commands.h"
 
 #include "base/buffer.h"
+#include "base/duration.h"
 #include "base/error.h"
 #include "server/export.h"
+#include "server/import_run.h"
 #include "server/parameters.h"
 #include "storage/snapshot.h"
 #include "storage/verify.h"
@@ -19,7 +21,8 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct arguments {
     const char *data, *tenant, *kind, *format, *match, *start, *end; /* NULL: not given */
-    bool help;
+    const char *retention;
+    bool help, check;
     char **rest; /* what is no flag */
     int rest_count;
 };
@@ -153,6 +156,46 @@ static int run_export(const struct arguments *a)
     return EXIT_SUCCESS;
 }
 
+/* ---- import ------------------------------------------------------------------- */
+
+static bool read_import(const struct arguments *a, struct import_request *request,
+                        struct error *err)
+{
+    static const char *const forms[] = {"auto", "json", "openmetrics", "prometheus"};
+    bool logs;
+    size_t form = 0;
+    while (a->format && form < COUNT_OF(forms) && strcmp(a->format, forms[form]) != 0)
+        form++;
+    if (form == COUNT_OF(forms))
+        return error_set(err, ERR_INVALID, "--format must be json, openmetrics or prometheus");
+    *request = (struct import_request){
+        .data = a->data,
+        .source = a->rest[0],
+        .tenant = slice_from_text(a->tenant ? a->tenant : "default"),
+        .form = (enum import_form)form,
+        .retention_ns = 15 * NS_PER_DAY,
+        .check = a->check,
+    };
+    if (!choose("kind", a->kind, "metric", "log", &logs, err))
+        return false;
+    request->kind = logs ? STORE_LOG : STORE_METRIC;
+    if (a->retention &&
+        !duration_parse_prometheus(slice_from_text(a->retention), &request->retention_ns))
+        return error_set(err, ERR_INVALID, "--retention must be a duration such as 90d, 0: any");
+    return true;
+}
+
+static int run_import(const struct arguments *a)
+{
+    struct error err = {0};
+    struct import_request request;
+    if (!read_import(a, &request, &err)) {
+        fprintf(stderr, "etinde: %s\n", err.message);
+        return EXIT_USAGE;
+    }
+    return import_run(&request, &err) ? EXIT_SUCCESS : failed(&err);
+}
+
 /* ---- the table and the command line ------------------------------------------ */
 
 static const struct command commands[] = {
@@ -174,6 +217,13 @@ static const struct command commands[] = {
      "Print a stopped server's series: metrics as OpenMetrics for `promtool tsdb "
      "create-blocks-from openmetrics` or as lines of JSON, logs as lines of JSON.",
      "dtkfmse", 0, run_export},
+    {"import",
+     "import --data DIR [--tenant T] [--kind metric|log] [--format json|openmetrics|prometheus] "
+     "[--retention 15d] [--check] SOURCE",
+     "Write history into DIR, whether a server runs on it or not: lines of JSON (of export, or of "
+     "VictoriaMetrics' /api/v1/export), OpenMetrics text, or the blocks of a Prometheus data "
+     "directory. SOURCE - is standard input. With --check nothing is written.",
+     "dtkfrc", 1, run_import},
 };
 
 enum {
@@ -184,7 +234,9 @@ enum {
     FLAG_FORMAT = 'f',
     FLAG_MATCH = 'm',
     FLAG_START = 's',
-    FLAG_END = 'e'
+    FLAG_END = 'e',
+    FLAG_RETENTION = 'r',
+    FLAG_CHECK = 'c'
 };
 
 static const struct option longs[] = {
@@ -195,6 +247,8 @@ static const struct option longs[] = {
     {"match", required_argument, NULL, FLAG_MATCH},
     {"start", required_argument, NULL, FLAG_START},
     {"end", required_argument, NULL, FLAG_END},
+    {"retention", required_argument, NULL, FLAG_RETENTION},
+    {"check", no_argument, NULL, FLAG_CHECK},
     {"help", no_argument, NULL, FLAG_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -240,6 +294,12 @@ static bool set_flag(struct arguments *a, int code)
         return true;
     case FLAG_END:
         a->end = optarg;
+        return true;
+    case FLAG_RETENTION:
+        a->retention = optarg;
+        return true;
+    case FLAG_CHECK:
+        a->check = true;
         return true;
     case FLAG_HELP:
         a->help = true;

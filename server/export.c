@@ -10,6 +10,7 @@
 #include "base/matcher.h"
 #include "base/number.h"
 #include "query/query.h"
+#include "server/export_json.h"
 
 #include <errno.h>
 #include <math.h>
@@ -18,18 +19,19 @@ enum {
     PIECE_SIZE = 1 << 20,      /* written when the text has grown to this */
     TEXT_SIZE_MAX = 256 << 20, /* one line of a log may be large */
     VALUES_OF_A_LINE = 10000,  /* of JSON */
+    HISTOGRAMS_OF_A_LINE = 100,
     SELECTOR_MEMORY_MAX = 16 << 20
 };
 
 static const size_t cursor_memory_max = (size_t)4 << 30;
-static const uint64_t stale_bits = UINT64_C(0x7ff0000000000002);
 
 struct writer {
     FILE *out;
     struct buffer text;
     struct export_report *report;
-    ARRAY(int64_t) times; /* of a series that also has histograms: its floats */
+    ARRAY(int64_t) times, starts; /* of a series with histograms: some of its samples */
     ARRAY(double) values;
+    ARRAY(const struct histogram *) histograms;
 };
 
 static bool flush(struct writer *w, size_t threshold, struct error *err)
@@ -42,13 +44,6 @@ static bool flush(struct writer *w, size_t threshold, struct error *err)
         return error_set(err, ERR_IO, "writing: %s", strerror(errno));
     buffer_clear(&w->text);
     return true;
-}
-
-static bool is_stale(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return bits == stale_bits;
 }
 
 /* ---- OpenMetrics ----------------------------------------------------------------- */
@@ -123,7 +118,7 @@ static bool write_openmetrics(struct writer *w, struct labels labels,
         return true;
     }
     for (size_t i = 0; i < samples->count; i++) {
-        if (is_stale(samples->values[i])) {
+        if (export_is_stale(samples->values[i])) {
             w->report->left_out++;
             continue;
         }
@@ -155,35 +150,44 @@ static void append_labels(struct buffer *out, struct labels labels)
     buffer_append_byte(out, '}');
 }
 
-static void append_value(struct buffer *out, double value)
+static bool any_time(const int64_t *times_ns, size_t count)
 {
-    if (isfinite(value)) {
-        buffer_append_double(out, value, 'g');
-    } else if (is_stale(value)) {
-        buffer_append_text(out, "\"StaleNaN\"");
-    } else {
-        buffer_append_byte(out, '"');
-        buffer_append_double(out, value, 'g');
-        buffer_append_byte(out, '"');
+    for (size_t i = 0; i < count; i++)
+        if (times_ns[i] != 0)
+            return true;
+    return false;
+}
+
+static void append_times(struct buffer *out, const char *key, const int64_t *times_ns, size_t count)
+{
+    buffer_printf(out, "],\"%s\":[", key);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buffer_append_byte(out, ',');
+        buffer_append_i64(out, times_ns[i] / NS_PER_MS);
     }
 }
 
 static bool write_samples_json(struct writer *w, struct labels labels,
                                const struct sample_column *samples, struct error *err)
 {
-    for (size_t from = 0; from < samples->count; from += VALUES_OF_A_LINE) {
-        size_t to =
-            samples->count - from > VALUES_OF_A_LINE ? from + VALUES_OF_A_LINE : samples->count;
+    size_t step = samples->histograms ? HISTOGRAMS_OF_A_LINE : VALUES_OF_A_LINE;
+    for (size_t from = 0; from < samples->count; from += step) {
+        size_t to = samples->count - from > step ? from + step : samples->count;
         buffer_append_text(&w->text, "{\"metric\":");
         append_labels(&w->text, labels);
+        buffer_append_text(&w->text, samples->histograms ? ",\"histograms\":[" : ",\"values\":[");
         for (size_t i = from; i < to; i++) {
-            buffer_append_text(&w->text, i == from ? ",\"values\":[" : ",");
-            append_value(&w->text, samples->values[i]);
+            if (i > from)
+                buffer_append_byte(&w->text, ',');
+            if (samples->histograms)
+                export_histogram(&w->text, samples->histograms[i]);
+            else
+                export_value(&w->text, samples->values[i]);
         }
-        for (size_t i = from; i < to; i++) {
-            buffer_append_text(&w->text, i == from ? "],\"timestamps\":[" : ",");
-            buffer_append_i64(&w->text, samples->times_ns[i] / NS_PER_MS);
-        }
+        append_times(&w->text, "timestamps", samples->times_ns + from, to - from);
+        if (samples->starts_ns && any_time(samples->starts_ns + from, to - from))
+            append_times(&w->text, "starts", samples->starts_ns + from, to - from);
         buffer_append_text(&w->text, "]}\n");
         w->report->values += to - from;
         if (!flush(w, PIECE_SIZE, err))
@@ -200,8 +204,7 @@ static bool write_block(struct writer *w, struct slice labels, const struct entr
         buffer_append_slice(&w->text, labels);
         buffer_append_text(&w->text, ",\"timestamp\":\"");
         buffer_append_i64(&w->text, block->times_ns[i]);
-        buffer_append_text(&w->text, "\",\"line\":");
-        json_append_string(&w->text, block->lines[i], false);
+        export_line(&w->text, block->lines[i]);
         if (block->metadata[i].count > 0) {
             buffer_append_text(&w->text, ",\"metadata\":");
             append_labels(&w->text, block->metadata[i]);
@@ -235,21 +238,44 @@ static bool write_entries(struct writer *w, struct cursor_reader *reader, size_t
 
 /* ---- all series -------------------------------------------------------------------- */
 
-/* Histograms have no form here: they are left out, the floats between them stay. */
-static void keep_floats(struct writer *w, struct sample_column *samples)
+/*
+ * The floats, or the histograms, of a series that has both.  Histograms have no form in
+ * OpenMetrics.
+ */
+static struct sample_column pick(struct writer *w, const struct sample_column *samples,
+                                 bool histograms)
 {
     if (samples->histograms == NULL)
-        return;
-    w->times.count = w->values.count = 0;
+        return histograms ? (struct sample_column){.count = 0} : *samples;
+    w->times.count = w->values.count = w->starts.count = w->histograms.count = 0;
     for (size_t i = 0; i < samples->count; i++) {
-        if (samples->histograms[i])
+        if ((samples->histograms[i] != NULL) != histograms)
             continue;
         array_push(&w->times, samples->times_ns[i]);
         array_push(&w->values, samples->values[i]);
+        array_push(&w->starts, samples->starts_ns ? samples->starts_ns[i] : 0);
+        array_push(&w->histograms, samples->histograms[i]);
     }
-    w->report->left_out += samples->count - w->times.count;
-    *samples = (struct sample_column){
-        .times_ns = w->times.items, .values = w->values.items, .count = w->times.count};
+    return (struct sample_column){.times_ns = w->times.items,
+                                  .values = w->values.items,
+                                  .starts_ns = samples->starts_ns ? w->starts.items : NULL,
+                                  .histograms = histograms ? w->histograms.items : NULL,
+                                  .count = w->times.count};
+}
+
+static bool write_metric(struct writer *w, const struct export_request *request,
+                         struct labels labels, const struct sample_column *samples,
+                         struct error *err)
+{
+    struct sample_column floats = pick(w, samples, false);
+    if (request->form == EXPORT_OPENMETRICS) {
+        w->report->left_out += samples->count - floats.count;
+        return write_openmetrics(w, labels, &floats, err);
+    }
+    if (!write_samples_json(w, labels, &floats, err))
+        return false;
+    struct sample_column histograms = pick(w, samples, true);
+    return write_samples_json(w, labels, &histograms, err);
 }
 
 static bool write_series(struct writer *w, const struct export_request *request,
@@ -262,9 +288,26 @@ static bool write_series(struct writer *w, const struct export_request *request,
         return write_entries(w, reader, series, labels, err);
     if (!cursor_read_samples(reader, series, &samples, err))
         return false;
-    keep_floats(w, &samples);
-    return request->form == EXPORT_JSON ? write_samples_json(w, labels, &samples, err)
-                                        : write_openmetrics(w, labels, &samples, err);
+    return write_metric(w, request, labels, &samples, err);
+}
+
+/* Types, help and units: only for all series. */
+static bool write_metadata(struct store *store, const struct export_request *request,
+                           struct writer *w, struct error *err)
+{
+    struct metric_metadata *items;
+    size_t count;
+    AUTO(arena_drop) struct arena *arena = arena_new(SELECTOR_MEMORY_MAX * 4);
+    if (request->kind == STORE_LOG || request->form != EXPORT_JSON || request->selector.size > 0)
+        return true;
+    if (!store_metadata(store, request->tenant, SLICE(""), arena, &items, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        export_metadata(&w->text, &items[i]);
+        if (!flush(w, PIECE_SIZE, err))
+            return false;
+    }
+    return true;
 }
 
 static bool write_cursor(struct store *store, const struct export_request *request,
@@ -310,10 +353,13 @@ bool export_write(struct store *store, const struct export_request *request, FIL
         return false;
     struct writer w = {.out = out, .report = report};
     buffer_init(&w.text, TEXT_SIZE_MAX);
-    bool ok = write_cursor(store, request, matchers, count, &w, err);
+    bool ok = write_metadata(store, request, &w, err) &&
+              write_cursor(store, request, matchers, count, &w, err);
     buffer_done(&w.text);
     array_done(&w.times);
+    array_done(&w.starts);
     array_done(&w.values);
+    array_done(&w.histograms);
     query_selector_free(matchers, count);
     return ok;
 }

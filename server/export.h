@@ -3,8 +3,9 @@
  *
  * OpenMetrics is for `promtool tsdb create-blocks-from openmetrics`: series one
  * after the other, times ascending.  Stale markers have no form there and are
- * left out, as are series without a metric name.  Native histograms are left
- * out of both forms and counted; otherwise JSON has everything.
+ * left out, as are series without a metric name, native histograms and start
+ * times.  JSON has everything, bit for bit but for the payloads of NaNs: what `etinde
+ * import` makes of it is exported as the same text.
  */
 #ifndef SERVER_EXPORT_H
 #define SERVER_EXPORT_H

@@ -54,7 +54,9 @@ static int by_priority(const void *a, const void *b)
     const struct sample_source *right = b;
     if (left->side != right->side)
         return left->side ? 1 : -1;
-    return left->lsn < right->lsn ? -1 : left->lsn > right->lsn;
+    if (left->lsn != right->lsn)
+        return left->lsn < right->lsn ? -1 : 1;
+    return left->sealed < right->sealed ? -1 : left->sealed > right->sealed; /* of imports */
 }
 
 static int by_time(const void *a, const void *b)

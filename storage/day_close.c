@@ -36,7 +36,6 @@ enum {
 
 /* A day at work. */
 struct closing {
-    struct store *store;
     struct rewrite *rewrite;
     struct partition *source;
     uint64_t lsn_max;     /* of the source: all new chunks bear it */
@@ -321,7 +320,6 @@ static void closing_init(struct closing *c, enum store_kind kind)
 {
     c->source = rewrite_source(c->rewrite);
     c->lsn_max = partition_lsn_max(c->source);
-    c->cursor.store = c->store;
     c->cursor.request =
         (struct cursor_request){.kind = kind,
                                 .start_ns = INT64_MIN,
@@ -355,14 +353,13 @@ static void closing_done(struct closing *c)
     array_done(&c->metadata);
 }
 
-static bool rewrite_day(struct store *store, const struct partition_id *id, uint64_t lsn,
+static bool rewrite_day(struct partitions *partitions, const struct partition_id *id, uint64_t lsn,
                         const struct day_close_rule *rule, const struct day_deletes *deletes,
                         struct error *err)
 {
     struct closing *c = xcalloc(1, sizeof(*c));
-    c->store = store;
     c->set = deletes->touched > 0 ? deletes->set : NULL;
-    c->rewrite = rewrite_begin(store->partitions, id, deletes->dropped, err);
+    c->rewrite = rewrite_begin(partitions, id, deletes->dropped, err);
     bool ok = c->rewrite != NULL;
     if (ok) {
         closing_init(c, id->kind);
@@ -390,9 +387,17 @@ static bool close_day(struct store *store, const struct catalog_day *day, uint64
     else if (day->closed && deletes.touched == 0)
         ok = catalog_set_day(store->catalog, &row, err);
     else
-        ok = rewrite_day(store, &id, lsn, rule, &deletes, err);
+        ok = rewrite_day(store->partitions, &id, lsn, rule, &deletes, err);
     day_deletes_done(&deletes);
     return ok;
+}
+
+bool day_close_import(struct partitions *partitions, const struct partition_id *id,
+                      struct error *err)
+{
+    struct day_close_rule rule = {.at_once = true};
+    struct day_deletes none = {.set = NULL};
+    return rewrite_day(partitions, id, 0, &rule, &none, err);
 }
 
 /* ---- which days --------------------------------------------------------------------- */

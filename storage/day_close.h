@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 struct error;
+struct partition_id;
+struct partitions;
 struct store;
 
 struct day_close_rule {
@@ -32,5 +34,11 @@ struct day_close_rule {
  */
 bool day_close_due(struct store *store, const struct day_close_rule *rule, uint32_t *closed,
                    struct error *err) MUST_CHECK;
+
+/*
+ * Close a day of an import, which nobody reads yet and no log knows: every entry of it bears LSN 0.
+ */
+bool day_close_import(struct partitions *partitions, const struct partition_id *id,
+                      struct error *err) MUST_CHECK;
 
 #endif

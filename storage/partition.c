@@ -263,6 +263,16 @@ static void list_trim(struct partitions *set)
     }
 }
 
+void partitions_close_idle(struct partitions *set)
+{
+    size_t open_max = set->open_max;
+    pthread_mutex_lock(&set->lock);
+    set->open_max = 0;
+    list_trim(set);
+    set->open_max = open_max;
+    pthread_mutex_unlock(&set->lock);
+}
+
 static struct partition *list_find(struct partitions *set, const struct partition_id *id)
 {
     for (struct partition *p = set->first; p != NULL; p = p->next)
@@ -470,10 +480,11 @@ static struct catalog_day row_of(const struct partition *p, uint32_t generation,
 
 bool partition_mark_late(struct partition *p, struct error *err)
 {
-    struct catalog_day row = row_of(p, p->generation, false);
-    if (p->closed.lsn == 0 || p->late)
+    struct catalog_day row = row_of(p, p->generation, false), now;
+    if (p->hidden || p->late)
         return true;
-    if (!catalog_set_day(p->set->catalog, &row, err))
+    if (catalog_find_day(p->set->catalog, row.tenant, p->kind, p->day, &now) && now.closed &&
+        !catalog_set_day(p->set->catalog, &row, err))
         return false;
     p->late = true;
     return true;
@@ -500,11 +511,13 @@ struct partition *partition_make_next(struct partition *old, struct error *err)
     return p;
 }
 
-bool partition_replace(struct partition *old, uint32_t next, uint64_t clean_lsn, struct error *err)
+bool partition_replace(struct partition *old, uint32_t next, bool closed, uint64_t clean_lsn,
+                       struct error *err)
 {
     struct partitions *set = old->set;
-    struct catalog_day row = row_of(old, next, true);
-    row.clean_lsn = clean_lsn;
+    struct catalog_day row = row_of(old, next, closed);
+    if (closed)
+        row.clean_lsn = clean_lsn;
     if (!folders_sync(old, err))
         return false;
     /* Before anybody can find the new one: whoever does has noticed or began later. */
@@ -516,6 +529,43 @@ bool partition_replace(struct partition *old, uint32_t next, uint64_t clean_lsn,
     old->dead = true;
     pthread_mutex_unlock(&set->lock);
     return partition_discard(old, old->generation, err);
+}
+
+/* ---- imports ------------------------------------------------------------------------ */
+
+bool partition_path_of(struct partition *p, char *path, size_t size, struct error *err)
+{
+    return partition_path(p->set, slice_from_text(p->tenant), p->kind, p->day, p->generation, path,
+                          size, err);
+}
+
+/* A second name for the file: until the row stands, a crash must leave the import whole. */
+bool partition_adopt(struct partitions *set, const struct partition_id *id, const char *path,
+                     bool closed, struct error *err)
+{
+    char own[PATH_MAX];
+    if (!partition_path(set, id->tenant, id->kind, id->day, 1, own, sizeof(own), err))
+        return false;
+    pthread_mutex_lock(&set->lock);
+    struct partition *p = list_find(set, id);
+    bool free_to_name = p == NULL || p->references == 0;
+    if (p != NULL && free_to_name) {
+        list_remove(set, p);
+        partition_free(p);
+    }
+    bool ok = (free_to_name || error_set(err, ERR_BUSY, "%s is in use", own)) &&
+              day_prepare(set, id, err) &&
+              (link(path, own) == 0 ||
+               error_set(err, ERR_IO, "linking %s to %s: %s", path, own, strerror(errno)));
+    p = ok ? day_reference(set, id, 1, false, err) : NULL;
+    pthread_mutex_unlock(&set->lock);
+    if (p == NULL)
+        return false;
+    crash_point("import.linked");
+    struct catalog_day row = row_of(p, 1, closed);
+    ok = folders_sync(p, err) && catalog_set_day(set->catalog, &row, err);
+    partition_release(p);
+    return ok;
 }
 
 uint64_t partitions_rewrites(const struct partitions *set)

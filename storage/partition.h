@@ -56,6 +56,9 @@ struct partitions *partitions_open(const struct partitions_options *options, str
 /* Nothing may be referenced any more.  NULL is fine. */
 void partitions_close(struct partitions *partitions);
 
+/* Close the environments that nobody references. */
+void partitions_close_idle(struct partitions *partitions);
+
 /* Number of days, bytes on disk (st_blocks), environments open now. */
 struct partitions_stats {
     uint64_t count, bytes, open;
@@ -224,6 +227,24 @@ bool rewrite_chunk(struct rewrite *rewrite, size_t position, struct slice chunk,
  * ERR_UNAVAILABLE when something was sealed into the old one meanwhile.
  */
 bool rewrite_commit(struct rewrite *rewrite, uint64_t lsn, struct error *err) MUST_CHECK;
+
+/*
+ * For taking in an import: the position of a series in the new file, behind all others when it is
+ * new; and a commit that says of the day what was said before, but that it is not closed.
+ */
+bool rewrite_series(struct rewrite *rewrite, struct labels labels, size_t *position,
+                    struct error *err) MUST_CHECK;
+bool rewrite_commit_open(struct rewrite *rewrite, struct error *err) MUST_CHECK;
+
+/*
+ * Make the file at `path`, which nobody has open, a day that does not exist yet.  The file stays
+ * where it is, too.
+ */
+bool partition_adopt(struct partitions *partitions, const struct partition_id *id, const char *path,
+                     bool closed, struct error *err) MUST_CHECK;
+/* The path of a day's file. */
+bool partition_path_of(struct partition *partition, char *path, size_t size, struct error *err)
+    MUST_CHECK;
 
 /* Was the chunk written by the close of its day? */
 bool partition_is_of_close(const struct partition *partition, const struct chunk_ref *ref);

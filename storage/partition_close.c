@@ -255,7 +255,27 @@ bool rewrite_commit(struct rewrite *w, uint64_t lsn, struct error *err)
     seal_end(TAKE(w->seal)); /* the file is closed before anybody else may open it */
     crash_point("day.written");
     w->committed = true; /* from here on the row decides; on failure the next start does */
-    return partition_replace(w->old, w->next, lsn, err);
+    return partition_replace(w->old, w->next, true, lsn, err);
+}
+
+bool rewrite_series(struct rewrite *w, struct labels labels, size_t *position, struct error *err)
+{
+    uint32_t number;
+    if ((seal_is_full(w->seal) && !seal_commit(w->seal, err)) ||
+        !seal_series(w->seal, labels, &number, err))
+        return false;
+    *position = number;
+    return true;
+}
+
+bool rewrite_commit_open(struct rewrite *w, struct error *err)
+{
+    if (!seal_close(w->seal, w->old->closed.lsn, err))
+        return false;
+    seal_end(TAKE(w->seal));
+    crash_point("import.written");
+    w->committed = true;
+    return partition_replace(w->old, w->next, false, 0, err);
 }
 
 bool partition_is_of_close(const struct partition *p, const struct chunk_ref *ref)

@@ -132,8 +132,8 @@ struct partition *partition_make_next(struct partition *old, struct error *err) 
  * The day's row names generation `next` from now on; `old`, which the caller has referenced, is
  * unlinked and closed by its last reader.  Nobody has the next one open.
  */
-bool partition_replace(struct partition *old, uint32_t next, uint64_t clean_lsn, struct error *err)
-    MUST_CHECK;
+bool partition_replace(struct partition *old, uint32_t next, bool closed, uint64_t clean_lsn,
+                       struct error *err)    MUST_CHECK;
 /* Unlink a generation that got no row. */
 bool partition_discard(struct partition *old, uint32_t next, struct error *err) MUST_CHECK;
 

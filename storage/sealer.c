@@ -15,6 +15,7 @@
 #include "storage/crash_point.h"
 #include "storage/day_close.h"
 #include "storage/day_deletes.h"
+#include "storage/import.h"
 #include "storage/seal_encode.h"
 #include "storage/store_internal.h"
 
@@ -555,6 +556,7 @@ static void run_pass(struct sealer *sealer)
     pthread_mutex_lock(&store->seal_lock);
     freeze_due(store);
     bool ok = seal_all_heads(store, &err) && remove_segments(store, &err);
+    ok = import_adopt_all(store, &err) && ok;
     remove_idle(sealer);
     trim(sealer);
     ok = retention_due(sealer, &err) && ok;

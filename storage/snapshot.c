@@ -43,8 +43,7 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
     return remove(path);
 }
 
-/* As much as goes: what is left is named .part. */
-static void tree_remove(const char *path)
+void tree_remove(const char *path)
 {
     nftw(path, remove_one, TREE_FDS, FTW_DEPTH | FTW_PHYS);
 }

@@ -39,6 +39,7 @@ struct exposition_handler {
                    const int64_t *time_ms);
     /* A TYPE or HELP line; the other slice has data NULL.  May be NULL.  False stops. */
     bool (*metadata)(void *context, struct slice family, struct slice type, struct slice help);
+    bool (*unit)(void *context, struct slice family, struct slice unit); /* UNIT; may be NULL */
 };
 
 /*
@@ -48,5 +49,17 @@ struct exposition_handler {
  */
 bool exposition_parse(struct slice text, const struct exposition_handler *handler,
                       struct error *err) MUST_CHECK;
+
+/*
+ * The same for OpenMetrics text, which may come in pieces of whole lines.  Every sample needs a
+ * time: seconds, which are rounded to milliseconds.  Exemplars are skipped.  `ended` says whether
+ * "# EOF" was seen; text behind it is an error.
+ */
+struct openmetrics {
+    size_t lines;
+    bool ended;
+};
+bool openmetrics_parse(struct openmetrics *state, struct slice text,
+                       const struct exposition_handler *handler, struct error *err) MUST_CHECK;
 
 #endif

@@ -6,6 +6,9 @@
  *     http_requests_total{code="200",path="/"} 1027 1395066363000
  *     {"dotted.name",code="200"} 3
  *
+ * OpenMetrics differs in its times (seconds with a fraction), the exemplar behind
+ * a sample, more types, UNIT lines and the "# EOF" at the end.
+ *
  * One line is one step.  Escaped values are decoded into a buffer that has room
  * for the whole line, so that they do not move while the line is read.
  */
@@ -16,12 +19,15 @@
 #include "base/number.h"
 #include "wire/ingest.h"
 
+#include <math.h>
+
 struct parser {
     struct slice line;
     size_t at;
     size_t number; /* of the line, from 1 */
     struct buffer decoded;
     const struct exposition_handler *handler;
+    struct openmetrics *open; /* NULL: the text format */
     struct error *err;
     size_t count;
     struct label labels[INGEST_LABELS_MAX];
@@ -169,11 +175,36 @@ static bool take_labels(struct parser *p)
     return true;
 }
 
+/* Seconds, rounded to whole milliseconds; behind them at most an exemplar. */
+static bool take_seconds(struct parser *p, int64_t *time_ms)
+{
+    double seconds;
+    if (!slice_parse_double(take_word(p), false, &seconds) || !(fabs(seconds) < 9e15))
+        return fail(p, "a sample without a time in seconds");
+    *time_ms = llround(seconds * 1000);
+    skip_blanks(p);
+    return p->at == p->line.size || at_byte(p, '#') ||
+           fail(p, "expected an exemplar or nothing behind the time");
+}
+
+static bool take_time(struct parser *p, int64_t *time_ms, bool *timed)
+{
+    if (p->open != NULL)
+        return *timed = true, take_seconds(p, time_ms);
+    *timed = p->at < p->line.size;
+    if (!*timed)
+        return true;
+    bool ok = slice_parse_i64(take_word(p), time_ms);
+    skip_blanks(p);
+    return (ok && p->at == p->line.size) ||
+           fail(p, "expected a time in milliseconds and nothing more");
+}
+
 static bool parse_sample(struct parser *p)
 {
     double value;
     int64_t time_ms;
-    bool timed = false;
+    bool timed;
 
     p->count = 1;
     p->labels[0] = (struct label){LABEL_NAME_METRIC, {NULL, 0}};
@@ -189,28 +220,63 @@ static bool parse_sample(struct parser *p)
     if (!slice_parse_double(take_word(p), false, &value))
         return fail(p, "the value is no number");
     skip_blanks(p);
-    if (p->at < p->line.size) {
-        timed = slice_parse_i64(take_word(p), &time_ms);
-        skip_blanks(p);
-        if (!timed || p->at < p->line.size)
-            return fail(p, "expected a time in milliseconds and nothing more");
-    }
+    if (!take_time(p, &time_ms, &timed))
+        return false;
     return p->handler->sample(p->handler->context, p->labels, p->count, value,
                               timed ? &time_ms : NULL);
 }
 
-static const char *const types[] = {"counter", "gauge", "histogram", "summary", "untyped"};
+static const char *const types[] = {"counter",        "gauge", "histogram", "summary", "untyped",
+                                    "gaugehistogram", "info",  "stateset",  "unknown"};
+enum { TEXT_TYPES = 5 }; /* the first ones; OpenMetrics has all */
 
-/* HELP and TYPE; any other comment is none of ours. */
-static bool parse_comment(struct parser *p)
+static bool type_is_known(const struct parser *p, struct slice type)
+{
+    for (size_t i = 0; i < (p->open ? COUNT_OF(types) : TEXT_TYPES); i++)
+        if (slice_equal(type, slice_from_text(types[i])))
+            return true;
+    return false;
+}
+
+/* The rest of a HELP line with its escapes. */
+static struct slice decode_help(struct parser *p)
+{
+    size_t from = p->decoded.size;
+    for (; p->at < p->line.size; p->at++) {
+        char c = p->line.data[p->at];
+        if (c == '\\' && p->at + 1 < p->line.size)
+            append_decoded(p, p->line.data[++p->at]);
+        else
+            buffer_append_byte(&p->decoded, c);
+    }
+    return slice_of(p->decoded.data + from, p->decoded.size - from);
+}
+
+static bool give_metadata(struct parser *p, struct slice kind, struct slice name, struct slice text)
 {
     struct slice nothing = {NULL, 0};
+    const struct exposition_handler *h = p->handler;
+    if (slice_equal(kind, SLICE("UNIT")))
+        return h->unit == NULL || h->unit(h->context, name, text);
+    if (h->metadata == NULL)
+        return true;
+    bool help = slice_equal(kind, SLICE("HELP"));
+    return h->metadata(h->context, name, help ? nothing : text, help ? text : nothing);
+}
 
+/* HELP, TYPE and UNIT; any other comment is none of ours. */
+static bool parse_comment(struct parser *p)
+{
     p->at++;
     skip_blanks(p);
     struct slice kind = take_word(p);
-    bool help = slice_equal(kind, SLICE("HELP"));
-    if (!help && !slice_equal(kind, SLICE("TYPE")))
+    bool type = slice_equal(kind, SLICE("TYPE"));
+    if (p->open != NULL && slice_equal(kind, SLICE("EOF"))) {
+        p->open->ended = true;
+        return true;
+    }
+    if (!type && !slice_equal(kind, SLICE("HELP")) &&
+        !(p->open != NULL && slice_equal(kind, SLICE("UNIT"))))
         return true;
     skip_blanks(p);
     struct slice name = {NULL, 0};
@@ -224,28 +290,13 @@ static bool parse_comment(struct parser *p)
     struct slice text = slice_skip(p->line, p->at);
     if (text.data == NULL)
         text = SLICE("");
-    if (!help) {
-        bool known = false;
+    if (type)
         text = slice_trim(text);
-        for (size_t i = 0; i < COUNT_OF(types); i++)
-            known = known || slice_equal(text, slice_from_text(types[i]));
-        if (!known)
-            return fail(p, "unknown type");
-    } else if (slice_find_byte(text, '\\', 0) != SLICE_NOT_FOUND) {
-        size_t from = p->decoded.size;
-        for (; p->at < p->line.size; p->at++) {
-            char c = p->line.data[p->at];
-            if (c == '\\' && p->at + 1 < p->line.size)
-                append_decoded(p, p->line.data[++p->at]);
-            else
-                buffer_append_byte(&p->decoded, c);
-        }
-        text = slice_of(p->decoded.data + from, p->decoded.size - from);
-    }
-    if (p->handler->metadata == NULL)
-        return true;
-    return p->handler->metadata(p->handler->context, name, help ? nothing : text,
-                                help ? text : nothing);
+    if (type && !type_is_known(p, text))
+        return fail(p, "unknown type");
+    if (!type && slice_find_byte(text, '\\', 0) != SLICE_NOT_FOUND)
+        text = decode_help(p);
+    return give_metadata(p, kind, name, text);
 }
 
 static bool parse_line(struct parser *p)
@@ -261,22 +312,41 @@ static bool parse_line(struct parser *p)
     return at_byte(p, '#') ? parse_comment(p) : parse_sample(p);
 }
 
-bool exposition_parse(struct slice text, const struct exposition_handler *handler,
-                      struct error *err)
+static bool parse_text(struct slice text, struct openmetrics *open,
+                       const struct exposition_handler *handler, struct error *err)
 {
     struct parser p;
     bool ok = true;
 
     p.handler = handler;
+    p.open = open;
     p.err = err;
-    p.number = 0;
+    p.number = open ? open->lines : 0;
     buffer_init(&p.decoded, text.size);
     while (ok && slice_split(&text, '\n', &p.line)) {
         p.number++;
         if (p.line.size > 0 && p.line.data[p.line.size - 1] == '\r')
             p.line.size--;
-        ok = parse_line(&p);
+        p.at = 0;
+        if (open && open->ended)
+            ok = p.line.size == 0 || fail(&p, "text behind \"# EOF\"");
+        else
+            ok = parse_line(&p);
     }
+    if (open)
+        open->lines = p.number;
     buffer_done(&p.decoded);
     return ok;
+}
+
+bool exposition_parse(struct slice text, const struct exposition_handler *handler,
+                      struct error *err)
+{
+    return parse_text(text, NULL, handler, err);
+}
+
+bool openmetrics_parse(struct openmetrics *state, struct slice text,
+                       const struct exposition_handler *handler, struct error *err)
+{
+    return parse_text(text, state, handler, err);
 }

@@ -41,7 +41,7 @@ static bool metadata(void *context, struct slice family, struct slice type, stru
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct exposition_handler handler = {NULL, sample, metadata};
+    struct exposition_handler handler = {.sample = sample, .metadata = metadata};
     struct error err = {0};
     (void)!exposition_parse(slice_of(data, size), &handler, &err);
     return 0;

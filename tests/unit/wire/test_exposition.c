@@ -63,7 +63,8 @@ static bool note_metadata(void *context, struct slice family, struct slice type,
 
 static bool parse(const char *text, struct buffer *out, struct error *err)
 {
-    struct exposition_handler handler = {out, note_sample, note_metadata};
+    struct exposition_handler handler = {
+        .context = out, .sample = note_sample, .metadata = note_metadata};
     buffer_clear(out);
     bool ok = exposition_parse(slice_from_text(text), &handler, err);
     buffer_append_byte(out, '\0');
