@@ -205,9 +205,9 @@ static bool check_series(struct partition *p, const struct tombstone_set *set, u
     struct chunk_refs refs = {0};
     AUTO(buffer_done) struct buffer text;
     buffer_init(&text, 200);
-    bool ok = tombstone_set_hides(set, labels, INT64_MIN, INT64_MAX, &hides, err) &&
-              (hides.count == 0 ||
-               partition_chunks(p, &number, 1, INT64_MIN, INT64_MAX, &refs, err));
+    bool ok =
+        tombstone_set_hides(set, labels, INT64_MIN, INT64_MAX, &hides, err) &&
+        (hides.count == 0 || partition_chunks(p, &number, 1, INT64_MIN, INT64_MAX, &refs, err));
     for (size_t i = 0; ok && i < refs.count; i++) {
         const struct chunk_ref *ref = &refs.items[i];
         if (!hides_touch(hides.items, hides.count, ref->first_ns, ref->last_ns, ref->lsn_max))
@@ -260,6 +260,18 @@ static bool day_is_over(const struct store *store, const struct partition_id *id
     return ns_sub(store_now_ns(store), end) >= (window >= 0 ? window : NS_PER_HOUR);
 }
 
+/* For caches of answers. */
+static bool note_change(struct store *store, const struct partition_id *id, struct error *err)
+{
+    struct head *head = store_head_make(store, id->tenant, id->kind, err);
+    if (head == NULL)
+        return false;
+    pthread_mutex_lock(&head->lock);
+    changes_note(&head->changes, id->day * NS_PER_DAY);
+    pthread_mutex_unlock(&head->lock);
+    return true;
+}
+
 static bool adopt_day(struct adopting *a, const struct catalog_day *day, struct error *err)
 {
     char path[PATH_MAX];
@@ -275,7 +287,8 @@ static bool adopt_day(struct adopting *a, const struct catalog_day *day, struct 
         return false;
     bool exists = catalog_generation(store->catalog, day->tenant, day->kind, day->day) != 0;
     bool ok =
-        exists ? merge_day(store, &id, p, err) : partition_path_of(p, path, sizeof(path), err);
+        check_deletes(store, &id, p, err) &&
+        (exists ? merge_day(store, &id, p, err) : partition_path_of(p, path, sizeof(path), err));
     partition_release(p);
     if (!exists) {
         /* Its environment must be closed before the store opens the same file. */
@@ -284,7 +297,7 @@ static bool adopt_day(struct adopting *a, const struct catalog_day *day, struct 
     }
     a->added += !exists;
     a->merged += exists;
-    return ok;
+    return ok && note_change(store, &id, err);
 }
 
 static bool adopt_metadata(struct adopting *a, struct slice tenant, struct error *err)

@@ -268,7 +268,7 @@ static void scrapes_run(const char *folder)
             die(&err);
         b.now_ns = sink.time_ns = time + shift;
         sink.batch = batch_of(&b, STORE_METRIC);
-        struct exposition_handler handler = {&sink, scrape_sample, NULL};
+        struct exposition_handler handler = {.context = &sink, .sample = scrape_sample};
         if (!exposition_parse(buffer_slice(&text), &handler, &err))
             die(&err);
         batch_put(sink.batch);

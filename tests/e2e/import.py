@@ -298,6 +298,13 @@ def check_running(path, now):
     etinde.stop(signal.SIGKILL)
     etinde.start()
     report.equal("a kill loses nothing", value("sum(sum_over_time(live[5d]))"), [str(79 * 7 + 1)])
+    etinde.stop()
+    etinde = e2e.Etinde(path, "--web.enable-admin-api", data=etinde.data).start()
+    deleted = etinde.post("/api/v1/admin/tsdb/delete_series", params={"match[]": "fresh"})
+    if deleted.status == 204:
+        said = take(etinde.data, "--retention", "30d", "-", text=lines.encode(), code=1)
+        report.contains("what a delete would hide is refused", said, "fresh", "not worked off")
+        report.equal("and stays deleted", value("count(last_over_time(fresh[5d]))"), [])
     report.equal("it stops", etinde.stop(), 0)
     report.contains("and verifies", command("verify", "--data", etinde.data).stdout.decode(),
                     "0 problems")
