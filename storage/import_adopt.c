@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "storage/crash_point.h"
+#include "storage/partition_copy.h"
 #include "storage/snapshot.h"
 #include "storage/store_internal.h"
 #include "storage/tombstones.h"
@@ -98,7 +99,7 @@ static bool list_chunks(struct partition *p, struct placed *placed, size_t count
     qsort(placed, count, sizeof(*placed), by_number);
     for (size_t i = 0; i < count; i++)
         numbers[i] = placed[i].number;
-    if (!partition_chunks(p, numbers, count, INT64_MIN, INT64_MAX, refs, err))
+    if (!partition_chunks(p, numbers, count, INT64_MIN, INT64_MAX, NULL, refs, err))
         return false;
     qsort(placed, count, sizeof(*placed), by_position);
     return true;
@@ -205,9 +206,9 @@ static bool check_series(struct partition *p, const struct tombstone_set *set, u
     struct chunk_refs refs = {0};
     AUTO(buffer_done) struct buffer text;
     buffer_init(&text, 200);
-    bool ok =
-        tombstone_set_hides(set, labels, INT64_MIN, INT64_MAX, &hides, err) &&
-        (hides.count == 0 || partition_chunks(p, &number, 1, INT64_MIN, INT64_MAX, &refs, err));
+    bool ok = tombstone_set_hides(set, labels, INT64_MIN, INT64_MAX, &hides, err) &&
+              (hides.count == 0 ||
+               partition_chunks(p, &number, 1, INT64_MIN, INT64_MAX, NULL, &refs, err));
     for (size_t i = 0; ok && i < refs.count; i++) {
         const struct chunk_ref *ref = &refs.items[i];
         if (!hides_touch(hides.items, hides.count, ref->first_ns, ref->last_ns, ref->lsn_max))
@@ -247,7 +248,8 @@ static bool check_deletes(struct store *store, const struct partition_id *id, st
 
 struct adopting {
     struct store *store;
-    struct catalog *catalog; /* of the import */
+    const char *path;        /* of the import */
+    struct catalog *catalog; /* its own */
     struct partitions *partitions;
     uint64_t added, merged, too_old; /* days */
 };
@@ -258,6 +260,19 @@ static bool day_is_over(const struct store *store, const struct partition_id *id
     int64_t window = store->options.out_of_order_ns[id->kind];
     int64_t end = (id->day + INT64_C(1)) * NS_PER_DAY;
     return ns_sub(store_now_ns(store), end) >= (window >= 0 ? window : NS_PER_HOUR);
+}
+
+/* After a crash: is the day's file the import's own by now? */
+static bool is_taken(const struct adopting *a, const struct catalog_day *day)
+{
+    char theirs[PATH_MAX], ours[PATH_MAX];
+    struct stat x, y;
+    struct error ignored;
+    struct catalog_day own;
+    return catalog_find_day(a->store->catalog, day->tenant, day->kind, day->day, &own) &&
+           partition_file(a->store->directory, &own, ours, sizeof(ours), &ignored) &&
+           partition_file(a->path, day, theirs, sizeof(theirs), &ignored) && stat(ours, &x) == 0 &&
+           stat(theirs, &y) == 0 && x.st_ino == y.st_ino;
 }
 
 /* For caches of answers. */
@@ -282,6 +297,8 @@ static bool adopt_day(struct adopting *a, const struct catalog_day *day, struct 
         a->too_old++;
         return true;
     }
+    if (is_taken(a, day))
+        return true;
     struct partition *p = partition_acquire(a->partitions, &id, err);
     if (p == NULL)
         return false;
@@ -341,7 +358,7 @@ static bool adopt_parts(struct adopting *a, struct error *err)
 static bool adopt_folder(struct store *store, const char *path, struct adopting *a,
                          struct error *err)
 {
-    *a = (struct adopting){.store = store};
+    *a = (struct adopting){.store = store, .path = path};
     a->catalog = catalog_open(path, err);
     if (a->catalog == NULL)
         return false;

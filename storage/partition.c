@@ -539,7 +539,19 @@ bool partition_path_of(struct partition *p, char *path, size_t size, struct erro
                           size, err);
 }
 
-/* A second name for the file: until the row stands, a crash must leave the import whole. */
+/* A second name for the file at `from`: until the row stands, a crash must leave the import whole.
+ */
+static bool file_link(const char *from, const char *to, const char *ending, struct error *err)
+{
+    char source[PATH_MAX], target[PATH_MAX];
+    return path_format(err, source, sizeof(source),
+                       snprintf(source, sizeof(source), "%s%s", from, ending)) &&
+           path_format(err, target, sizeof(target),
+                       snprintf(target, sizeof(target), "%s%s", to, ending)) &&
+           (link(source, target) == 0 ||
+            error_set(err, ERR_IO, "linking %s to %s: %s", source, target, strerror(errno)));
+}
+
 bool partition_adopt(struct partitions *set, const struct partition_id *id, const char *path,
                      bool closed, struct error *err)
 {
@@ -554,9 +566,8 @@ bool partition_adopt(struct partitions *set, const struct partition_id *id, cons
         partition_free(p);
     }
     bool ok = (free_to_name || error_set(err, ERR_BUSY, "%s is in use", own)) &&
-              day_prepare(set, id, err) &&
-              (link(path, own) == 0 ||
-               error_set(err, ERR_IO, "linking %s to %s: %s", path, own, strerror(errno)));
+              day_prepare(set, id, err) && file_link(path, own, "-sums", err) &&
+              file_link(path, own, "", err);
     p = ok ? day_reference(set, id, 1, false, err) : NULL;
     pthread_mutex_unlock(&set->lock);
     if (p == NULL)
