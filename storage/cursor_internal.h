@@ -103,6 +103,9 @@ bool cursor_decode_plain(struct cursor_reader *reader, const struct sample_sourc
 /* The samples of reader->sources, which stand in order of priority. */
 bool cursor_read_rich(struct cursor_reader *reader, struct sample_column *out, struct error *err)
     MUST_CHECK;
+/* After that: the same samples as they were stored, with the senders' hints. */
+bool cursor_rich_stored(struct cursor_reader *reader, const struct rich_sample **samples,
+                        struct error *err) MUST_CHECK;
 void cursor_rich_done(struct cursor_reader *reader);
 
 /* True unless the cursor's owner canceled. */

@@ -176,6 +176,19 @@ static bool fill(struct cursor_reader *reader, struct sample_column *out, struct
     return true;
 }
 
+bool cursor_rich_stored(struct cursor_reader *reader, const struct rich_sample **samples,
+                        struct error *err)
+{
+    size_t count = reader->rich.count;
+    struct rich_sample *all = arena_calloc(reader->arena, count + 1, sizeof(*all));
+    if (all == NULL)
+        return arena_check(reader->arena, "a series' histograms", err);
+    for (size_t i = 0; i < count; i++)
+        all[i] = reader->rich.items[i].sample;
+    *samples = all;
+    return true;
+}
+
 bool cursor_read_rich(struct cursor_reader *reader, struct sample_column *out, struct error *err)
 {
     if (reader->arena == NULL)

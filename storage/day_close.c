@@ -9,8 +9,7 @@
  *
  * The content comes from the readers that answer queries, with the old
  * generation as their only source, so what is given out before and after is the
- * same by construction.  Chunks of kinds that these readers do not merge are
- * copied as they are, and so is a series that would take too much memory.
+ * same by construction.  A series that would take too much memory is copied as it is.
  */
 #include "storage/day_close.h"
 
@@ -24,8 +23,12 @@
 enum {
     SERIES_AT_ONCE = 256,
     HEAD_SERIES_AT_ONCE = 2048,
-    READ_MEMORY_MAX = 64 * 1024 * 1024, /* one huge log line must fit; usually it is below 4 MiB */
-    SAMPLES_MAX = 512 * 1024,           /* of one series that is merged in memory */
+    ENTRIES_MEMORY_MAX =
+        64 * 1024 * 1024, /* one huge log line must fit; usually it is below 4 MiB */
+    SAMPLES_MEMORY_MAX = 16 * 1024 * 1024,
+    SAMPLES_MAX = 256 * 1024, /* of one series that is merged in memory */
+    COUNTS_AIM = 128 * 1024,  /* of the histograms in a chunk: 1 MiB for who reads it */
+    RICH_COUNT_MIN = 120,
     COPY_MEMORY_MAX = 64 * 1024 * 1024,
     CLOSED_SAMPLES_AIM = 2048, /* in a chunk: longer ones save nothing and make short reads slow */
     PARTS_MAX = 4096,
@@ -81,19 +84,19 @@ static bool copy_chunks(struct closing *c, size_t position, const struct chunk_r
 /* ---- samples --------------------------------------------------------------- */
 
 /*
- * Into how many parts the day is cut, a power of two: so that series of one interval are cut at
- * the same times and share their columns, even when one starts late.
+ * The length of the parts into which the day is cut, a power of two of them: so that series of one
+ * interval are cut at the same times and share their columns, even when one starts late.
  */
-static int64_t parts_of_day(const struct sample_column *column)
+static int64_t part_of_day_ns(const struct sample_column *column)
 {
     int64_t parts = 1;
     if (column->count < 2)
-        return parts;
+        return NS_PER_DAY;
     int64_t span = column->times_ns[column->count - 1] - column->times_ns[0];
     int64_t step = span / (int64_t)(column->count - 1);
     while (parts < PARTS_MAX && NS_PER_DAY / parts > step * CLOSED_SAMPLES_AIM)
         parts *= 2;
-    return parts;
+    return NS_PER_DAY / parts;
 }
 
 /* How many of the samples from `at` on lie in the same part of the day. */
@@ -119,7 +122,7 @@ static bool merge_samples(struct closing *c, size_t position, struct error *err)
     struct sample_column column;
     if (!cursor_read_samples(c->reader, 0, &column, err))
         return false;
-    int64_t part_ns = NS_PER_DAY / parts_of_day(&column);
+    int64_t part_ns = part_of_day_ns(&column);
     for (size_t at = 0; at < column.count;) {
         size_t count = count_in_part(&column, at, part_ns);
         buffer_clear(&c->bytes);
@@ -132,12 +135,59 @@ static bool merge_samples(struct closing *c, size_t position, struct error *err)
     return true;
 }
 
+/* ---- histograms ------------------------------------------------------------ */
+
+/* How many of the samples from `at` on make a chunk. */
+static size_t count_of_rich(const struct sample_column *column, const struct rich_sample *samples,
+                            size_t at, int64_t part_ns)
+{
+    size_t count = count_in_part(column, at, part_ns);
+    size_t counts = 0, some = 0;
+    while (some < count && (some < RICH_COUNT_MIN || counts < COUNTS_AIM)) {
+        const struct histogram *h = samples[at + some++].histogram;
+        counts += h ? h->positive.bucket_count + h->negative.bucket_count : 0;
+    }
+    return chunk_rich_fit(samples + at, some);
+}
+
+static bool write_rich(struct closing *c, size_t position, const struct sample_column *column,
+                       const struct rich_sample *samples, struct error *err)
+{
+    int64_t part_ns = part_of_day_ns(column);
+    for (size_t at = 0; at < column->count;) {
+        size_t some = count_of_rich(column, samples, at, part_ns);
+        buffer_clear(&c->bytes);
+        if (!chunk_encode_rich(samples + at, some, c->lsn_max, 0, &c->bytes, err) ||
+            !rewrite_chunk(c->rewrite, position, buffer_slice(&c->bytes), err))
+            return false;
+        at += some;
+    }
+    return true;
+}
+
+/* Histograms may turn out too large when they are decoded: then their chunks stay. */
+static bool merge_rich(struct closing *c, size_t position, const struct chunk_ref *refs,
+                       size_t count, struct error *err)
+{
+    struct sample_column column;
+    const struct rich_sample *samples;
+    struct error failure = {0};
+    if (!cursor_read_samples(c->reader, 0, &column, &failure) ||
+        !cursor_rich_stored(c->reader, &samples, &failure)) {
+        if (failure.code == ERR_LIMIT)
+            return copy_chunks(c, position, refs, count, err);
+        *err = failure;
+        return false;
+    }
+    return write_rich(c, position, &column, samples, err);
+}
+
 /* ---- log entries ------------------------------------------------------------- */
 
 static void entries_clear(struct closing *c)
 {
     arena_free(c->arena);
-    c->arena = arena_new(READ_MEMORY_MAX);
+    c->arena = arena_new(ENTRIES_MEMORY_MAX);
     c->times.count = c->lines.count = c->metadata.count = 0;
     c->text = 0;
 }
@@ -209,21 +259,20 @@ static bool merge_entries(struct closing *c, size_t position, struct error *err)
 static bool can_merge(const struct closing *c, const struct chunk_ref *refs, size_t count)
 {
     uint64_t samples = 0;
-    enum chunk_kind kind = c->cursor.request.kind == STORE_LOG ? CHUNK_ENTRIES : CHUNK_SAMPLES;
-    for (size_t i = 0; i < count; i++) {
-        if (refs[i].kind != kind)
-            return false;
+    for (size_t i = 0; i < count; i++)
         samples += refs[i].count;
-    }
-    return kind == CHUNK_ENTRIES || samples <= SAMPLES_MAX;
+    return c->cursor.request.kind == STORE_LOG || samples <= SAMPLES_MAX;
 }
 
 static bool close_series(struct closing *c, size_t position, const struct chunk_ref *refs,
                          size_t count, struct error *err)
 {
     bool is_late = c->cursor.hides.count > 0; /* not a chunk that can be taken as it is */
-    for (size_t i = 0; i < count; i++)
+    bool is_rich = false;
+    for (size_t i = 0; i < count; i++) {
         is_late |= (refs[i].flags & CHUNK_OUT_OF_ORDER) != 0;
+        is_rich |= refs[i].kind == CHUNK_RICH;
+    }
     if (count == 0)
         return true;
     bool is_alone = count == 1 && !is_late &&
@@ -236,8 +285,9 @@ static bool close_series(struct closing *c, size_t position, const struct chunk_
         array_push(&part->refs, refs[i]);
     c->cursor.ranges.items[0].count = count;
     c->cursor.series.items[0].hide_count = (uint32_t)c->cursor.hides.count;
-    return c->cursor.request.kind == STORE_LOG ? merge_entries(c, position, err)
-                                               : merge_samples(c, position, err);
+    if (c->cursor.request.kind == STORE_LOG)
+        return merge_entries(c, position, err);
+    return is_rich ? merge_rich(c, position, refs, count, err) : merge_samples(c, position, err);
 }
 
 /* ---- one day --------------------------------------------------------------------- */
@@ -273,7 +323,7 @@ static bool batch_labels_read(struct closing *c, const uint32_t *numbers, size_t
     if (c->set == NULL)
         return true;
     arena_free(c->names);
-    c->names = arena_new(READ_MEMORY_MAX);
+    c->names = arena_new(ENTRIES_MEMORY_MAX);
     return partition_labels(c->source, numbers, count, c->names, c->labels, err);
 }
 
@@ -326,7 +376,7 @@ static void closing_init(struct closing *c, enum store_kind kind)
                                 .end_ns = INT64_MAX,
                                 .projection = CURSOR_TIMES | CURSOR_VALUES | CURSOR_LENGTHS |
                                               CURSOR_LINES | CURSOR_METADATA};
-    c->cursor.memory_max = READ_MEMORY_MAX;
+    c->cursor.memory_max = kind == STORE_LOG ? ENTRIES_MEMORY_MAX : SAMPLES_MEMORY_MAX;
     c->part.partition = c->source;
     c->range.next = UINT32_MAX;
     array_push(&c->cursor.parts, c->part);

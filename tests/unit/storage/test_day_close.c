@@ -153,6 +153,77 @@ static void answers_before_and_after_a_close_are_identical(void **state)
     }
 }
 
+/* Histograms with resets, floats between them, start times, late ones, and another layout. */
+static void put_random_histograms(struct fixture *f, uint32_t *seed, int64_t at_ms, double *level)
+{
+    static const struct histogram_span two[] = {{0, 2}, {1, 1}}, one[] = {{-2, 3}};
+    struct batch *batch = new_batch(f, STORE_METRIC);
+    for (unsigned i = 0; i < 3; i++) {
+        uint32_t series = define(batch, "h", apps[i]), dice = next_random(seed) % 12;
+        int64_t time = dice == 0 ? at_ms - (int64_t)(next_random(seed) % 900) * 1000 : at_ms;
+        *level = dice == 1 ? 0 : *level + next_random(seed) % 9;
+        double counts[] = {*level, *level / 2, 1 + dice};
+        struct histogram h = {.schema = 1,
+                              .hint = dice == 2 ? HISTOGRAM_GAUGE : HISTOGRAM_RESET_UNKNOWN,
+                              .count = *level * 1.5 + 1 + dice,
+                              .sum = *level * 3};
+        h.positive = dice < 10 ? (struct histogram_side){two, 2, counts, 3}
+                               : (struct histogram_side){one, 1, counts, 3};
+        if (dice == 3)
+            batch_sample(batch, series, T0 + time * NS_PER_MS, *level, NULL);
+        else
+            batch_histogram(batch, series, T0 + time * NS_PER_MS, dice % 2 ? T0 - NS_PER_SECOND : 0,
+                            &h, NULL);
+    }
+    commit(batch);
+}
+
+static uint64_t chunks_of_day(struct fixture *f)
+{
+    struct error err = {0};
+    struct partition_id id = {SLICE("t"), STORE_METRIC, partition_day(T0)};
+    struct partition *p = partition_acquire(f->store->partitions, &id, &err);
+    struct chunk_refs refs = {0};
+    uint32_t series[] = {0, 1, 2};
+    assert_non_null(p);
+    assert_true(partition_chunks(p, series, 3, INT64_MIN, INT64_MAX, &refs, &err));
+    uint64_t count = refs.count;
+    array_done(&refs);
+    partition_release(p);
+    return count;
+}
+
+static void histograms_are_merged_and_read_as_before(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t seed = 1; seed <= 4; seed++) {
+        int64_t at_ms = 0;
+        double level = 0;
+        uint32_t random = seed;
+        for (int i = 0; i < 200; i++) {
+            put_random_histograms(f, &random, at_ms, &level);
+            at_ms += 15000;
+            f->now_ns = T0 + at_ms * NS_PER_MS;
+            if (i % 20 == 19)
+                seal(f);
+        }
+        seal(f);
+        f->now_ns = CLOSED;
+        uint64_t before = chunks_of_day(f);
+        char *all = dump(f, STORE_METRIC);
+        close_days(f, CLOSED);
+        expect_dump(f, STORE_METRIC, all);
+        assert_true(chunks_of_day(f) <= before / 4);
+        fixture_restart(f);
+        expect_dump(f, STORE_METRIC, all);
+        free(all);
+        /* Another day's data would come too late: begin anew. */
+        assert_int_equal(fixture_teardown(state), 0);
+        assert_int_equal(fixture_setup(state), 0);
+        f = *state;
+    }
+}
+
 static void a_day_is_closed_when_its_window_is_over_and_once(void **state)
 {
     struct fixture *f = *state;
@@ -325,6 +396,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(answers_before_and_after_a_close_are_identical),
+        TEST(histograms_are_merged_and_read_as_before),
         TEST(a_day_is_closed_when_its_window_is_over_and_once),
         TEST(late_data_is_sealed_into_the_closed_day_and_closed_again),
         TEST(the_sealer_waits_for_quiet_unless_much_is_late),
