@@ -26,6 +26,8 @@
 
 #include <dirent.h>
 #include <ftw.h>
+#include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -64,6 +66,8 @@ struct bench {
     struct store *store;
     uint64_t sealed, closed, all;
     double fill_s, close_s;
+    double close_mib; /* by which anonymous memory grew */
+    bool watched;
 };
 
 static int64_t bench_now(void *context)
@@ -106,6 +110,33 @@ static void bench_seal(struct bench *b)
         die(&err);
 }
 
+/* Anonymous memory of this process now. */
+static double anonymous_mib(void)
+{
+    char line[256];
+    double kib = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status != NULL && fgets(line, sizeof(line), status) != NULL)
+        if (strncmp(line, "RssAnon:", 8) == 0)
+            kib = strtod(line + 8, NULL);
+    if (status != NULL)
+        fclose(status);
+    return kib / 1024;
+}
+
+static void *watch_memory(void *context)
+{
+    struct bench *b = context;
+    double start = anonymous_mib();
+    while (!__atomic_load_n(&b->watched, __ATOMIC_ACQUIRE)) {
+        double grown = anonymous_mib() - start;
+        if (grown > b->close_mib)
+            b->close_mib = grown;
+        usleep(2000);
+    }
+    return NULL;
+}
+
 /* Seal, close, stop, and remove everything; the sizes stay in `b`. */
 static void bench_finish(struct bench *b)
 {
@@ -113,11 +144,17 @@ static void bench_finish(struct bench *b)
     bench_seal(b);
     b->fill_s = ((double)clock_cpu_ns() - b->fill_s) / 1e9;
     b->sealed = partition_bytes(b);
+    pthread_t watch;
+    malloc_trim(0);
+    if (pthread_create(&watch, NULL, watch_memory, b) != 0)
+        exit(1);
     double start = (double)clock_cpu_ns();
     if (!store_close_days(b->store, b->now_ns + 2 * NS_PER_DAY, &err))
         die(&err);
     b->close_s = ((double)clock_cpu_ns() - start) / 1e9;
     b->closed = partition_bytes(b);
+    __atomic_store_n(&b->watched, true, __ATOMIC_RELEASE);
+    pthread_join(watch, NULL);
     if (!store_close(b->store, &err))
         die(&err);
     folder_bytes = 0;
@@ -198,9 +235,9 @@ static void metrics_run(const struct metric_case *c)
     bench_finish(&b);
     double n = (double)samples;
     printf("%-34s %9ju samples: sealed %.3f  closed %.3f  all %.3f B/sample; CPU us/k: in %.0f, "
-           "close %.0f\n",
+           "close %.0f (%.0f MiB)\n",
            c->name, (uintmax_t)samples, (double)b.sealed / n, (double)b.closed / n,
-           (double)b.all / n, b.fill_s / n * 1e9, b.close_s / n * 1e9);
+           (double)b.all / n, b.fill_s / n * 1e9, b.close_s / n * 1e9, b.close_mib);
     fflush(stdout);
 }
 
@@ -295,11 +332,11 @@ static void log_report(const char *name, struct bench *b, uint64_t lines, uint64
 {
     double n = (double)raw;
     printf("%-34s %9ju lines %6.1f MB: sealed %.4f  closed %.4f  all %.4f of raw (1/%.1f, 1/%.1f); "
-           "B/line %.1f, %.1f; CPU s/GB: in %.2f, close %.2f\n",
+           "B/line %.1f, %.1f; CPU s/GB: in %.2f, close %.2f (%.0f MiB)\n",
            name, (uintmax_t)lines, n / 1e6, (double)b->sealed / n, (double)b->closed / n,
            (double)b->all / n, n / (double)b->sealed, n / (double)b->closed,
            (double)b->sealed / (double)lines, (double)b->closed / (double)lines,
-           b->fill_s / n * 1e9, b->close_s / n * 1e9);
+           b->fill_s / n * 1e9, b->close_s / n * 1e9, b->close_mib);
     fflush(stdout);
 }
 
