@@ -172,6 +172,8 @@ static bool series_copy(struct rewrite *w, const bool *dropped, struct error *er
     if (ok) {
         symbols_rank(&sorting, w->old->index);
         ok = series_sort(&sorting, w->old, err) && series_write(w, &sorting, err);
+        index_free(w->old->index); /* not needed before the day is sealed into again */
+        w->old->index = NULL;
     }
     pthread_mutex_unlock(&w->old->index_lock);
     array_done(&sorting.pool);

@@ -23,8 +23,9 @@
 #include "storage/partition_internal.h"
 
 enum {
-    NEW_SERIES_MAX = 20000, /* in one transaction: about 4 MiB of dirty pages */
-    COLUMN_SIZE_MIN = 12,   /* a shorter column costs less inside its chunk */
+    NEW_SERIES_MAX = 20000,           /* in one transaction: about 4 MiB of dirty pages */
+    CLOSE_SIZE_MAX = 2 * 1024 * 1024, /* chunk bytes in one transaction of a close: less memory */
+    COLUMN_SIZE_MIN = 12,             /* a shorter column costs less inside its chunk */
     COLUMNS_MEMORY_MAX = 8 * 1024 * 1024,
     PENDING_MAX = 64 * 1024 * 1024,
     BUCKET_NS_PER = 3600 /* seconds of a time bucket */
@@ -249,7 +250,8 @@ bool seal_chunk(struct seal *s, uint32_t series, struct slice chunk, struct erro
 
 bool seal_is_full(const struct seal *s)
 {
-    return s->bytes.size >= SEAL_SIZE_MAX || s->series_ends.count >= NEW_SERIES_MAX;
+    size_t size_max = s->p->hidden ? CLOSE_SIZE_MAX : SEAL_SIZE_MAX;
+    return s->bytes.size >= size_max || s->series_ends.count >= NEW_SERIES_MAX;
 }
 
 /* ---- packing -------------------------------------------------------------------------- */

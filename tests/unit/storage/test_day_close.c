@@ -186,7 +186,7 @@ static uint64_t chunks_of_day(struct fixture *f)
     struct chunk_refs refs = {0};
     uint32_t series[] = {0, 1, 2};
     assert_non_null(p);
-    assert_true(partition_chunks(p, series, 3, INT64_MIN, INT64_MAX, &refs, &err));
+    assert_true(partition_chunks(p, series, 3, INT64_MIN, INT64_MAX, NULL, &refs, &err));
     uint64_t count = refs.count;
     array_done(&refs);
     partition_release(p);
