@@ -56,6 +56,8 @@ void prometheus_tsdb(struct call *call);
 
 /* prometheus_admin.c */
 void prometheus_snapshot(struct call *call);
+void prometheus_delete_series(struct call *call);
+void prometheus_clean_tombstones(struct call *call);
 
 /* loki_query.c */
 void loki_query(struct call *call);
@@ -71,6 +73,9 @@ void loki_volume_range(struct call *call);
 /* loki_fields.c */
 void loki_detected_fields(struct call *call);
 void loki_detected_field_values(struct call *call);
+
+/* loki_delete.c */
+void loki_delete(struct call *call);
 
 /* loki_tail.c */
 void loki_tail(struct call *call);

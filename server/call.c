@@ -179,6 +179,11 @@ void call_answer_text(struct call *call, int status, const char *text)
     http_response_text(&call->request->response, status, "%s", text);
 }
 
+void call_answer_nothing(struct call *call)
+{
+    call->request->response.status = 204;
+}
+
 void call_json_begin(struct call *call, struct json_writer *w)
 {
     json_writer_init(w, call_body(call));

@@ -66,6 +66,7 @@ int status_of_error(enum api_family family, enum error_code code);
 /* A good answer whose body is in call_body(). */
 void call_answer_json(struct call *call);
 void call_answer_text(struct call *call, int status, const char *text);
+void call_answer_nothing(struct call *call); /* 204 */
 
 /* {"status":"success","data": ... } around what the caller writes between. */
 void call_json_begin(struct call *call, struct json_writer *w);

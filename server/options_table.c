@@ -41,7 +41,7 @@ static const struct config_key keys[] = {
      "The least severe messages that the server's own log shows."},
 
     {"web.enable_admin_api", CONFIG_BOOL, FIELD(web_enable_admin_api), "false", 0, 0, NULL,
-     "Offer the requests under /api/v1/admin/ (snapshots)."},
+     "Offer the requests under /api/v1/admin/ (snapshots, deletes) and /loki/api/v1/delete."},
 
     {"http.connections", CONFIG_COUNT, FIELD(http_connections), "512", 4, 100000, NULL,
      "Connections served at once."},

@@ -25,7 +25,8 @@ enum {
     GET = HTTP_GET | HTTP_HEAD,
     GET_POST = HTTP_GET | HTTP_HEAD | HTTP_POST,
     POST = HTTP_POST,
-    POST_PUT = HTTP_POST | HTTP_PUT
+    POST_PUT = HTTP_POST | HTTP_PUT,
+    ALL = GET_POST | HTTP_PUT | HTTP_DELETE
 };
 
 #define PROM API_PROMETHEUS
@@ -59,6 +60,10 @@ static const struct route routes[] = {
     {"/api/v1/status/memory", GET, PROM, prometheus_memory, false, false, NULL},
     {"/api/v1/status/tsdb", GET, PROM, prometheus_tsdb, false, false, NULL},
     {"/api/v1/admin/tsdb/snapshot", POST_PUT, PROM, prometheus_snapshot, true, false, NULL},
+    {"/api/v1/admin/tsdb/delete_series", POST_PUT, PROM, prometheus_delete_series, true, false,
+     NULL},
+    {"/api/v1/admin/tsdb/clean_tombstones", POST_PUT, PROM, prometheus_clean_tombstones, true,
+     false, NULL},
 
     {"/loki/api/v1/push", POST, LOKI, push_logs, false, true, push_logs_check},
     {"/api/prom/push", POST, LOKI, push_logs, false, true, push_logs_check},
@@ -77,6 +82,7 @@ static const struct route routes[] = {
     {"/loki/api/v1/detected_field/{}/values", GET_POST, LOKI, loki_detected_field_values, true,
      false, NULL},
     {"/loki/api/v1/patterns", GET_POST, LOKI, loki_patterns, true, false, NULL},
+    {"/loki/api/v1/delete", ALL, LOKI, loki_delete, true, false, NULL},
     {"/loki/api/v1/tail", GET, LOKI, loki_tail, false, false, NULL},
     {"/api/prom/tail", GET, LOKI, loki_tail, false, false, NULL},
     {"/loki/api/v1/drilldown-limits", GET, LOKI, loki_drilldown_limits, false, false, NULL},
@@ -139,6 +145,8 @@ static const char *allow_text(unsigned methods)
         return "GET, HEAD, POST, OPTIONS";
     case POST_PUT:
         return "POST, PUT, OPTIONS";
+    case ALL:
+        return "GET, HEAD, POST, PUT, DELETE, OPTIONS";
     default:
         return "POST, OPTIONS";
     }

@@ -141,6 +141,10 @@ static void append_store(struct buffer *out, const struct server *server,
         number(s->partition_bytes));
     one(out, "etinde_partitions_deleted_total", COUNTER, "Partitions deleted by retention.",
         number(s->partitions_deleted));
+    one(out, "etinde_deletes_waiting", GAUGE, "Deletes that are not in the files yet.",
+        number(s->tombstones));
+    one(out, "etinde_deletes_waiting_bytes", GAUGE, "Size of the deletes that wait.",
+        number(s->tombstone_bytes));
     one(out, "etinde_retention_seconds", GAUGE, "How long data is kept; 0 keeps everything.",
         (double)server->options->retention_ns / 1e9);
 }

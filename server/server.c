@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "query/result_cache.h"
+#include "server/deletes.h"
 #include "server/http_server.h"
 #include "server/loki_tail.h"
 #include "server/options.h"
@@ -37,6 +38,9 @@ static bool start_parts(struct server *server, struct error *err)
     if (server->queries && (server->helpers || server->query_threads < 2))
         server->pushes = pool_new("push", cores > 0 ? (size_t)cores : 1, PUSH_QUEUE_MAX, err);
     if (!server->pushes)
+        return false;
+    server->deletes = deletes_start(server->store, err);
+    if (!server->deletes)
         return false;
     struct http_options http = {
         .listen = o->listen,
@@ -64,6 +68,7 @@ struct server *server_start(const struct options *options, struct store *store, 
     if (start_parts(server, err))
         return server;
     http_server_close(server->http);
+    deletes_stop(server->deletes);
     pool_free(server->queries);
     pool_free(server->helpers);
     result_cache_free(server->results);
@@ -93,6 +98,7 @@ bool server_stop(struct server *server)
     result_cache_free(server->results);
     pool_free(server->pushes);
     http_server_close(server->http);
+    deletes_stop(server->deletes);
     tails_free(server->tails);
     free(server);
     return clean;

@@ -21,6 +21,7 @@ struct options;
 struct pool;
 struct result_cache;
 struct store;
+struct deletes;
 struct tails;
 
 struct server {
@@ -32,6 +33,7 @@ struct server {
     struct pool *helpers;         /* threads that fill batches of queries; NULL: none */
     struct pool *pushes;          /* threads that decode large pushes, one per core */
     struct tails *tails;          /* live tails, with a thread each */
+    struct deletes *deletes;      /* requests to delete logs, with a thread of its own */
     struct query_limits limits;
     size_t query_threads; /* that may work on one query, with its own */
     int64_t started_ns;   /* time of day */

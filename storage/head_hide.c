@@ -9,6 +9,7 @@
  * it: the state goes back to just before the range.  Nothing that is left lies behind
  * that, so entries from the range's start on are in order again.
  */
+#include "base/arena.h"
 #include "base/duration.h"
 #include "base/error.h"
 #include "storage/batch_internal.h"
@@ -135,4 +136,63 @@ bool store_delete(struct store *store, const struct store_delete *request, uint6
     if (lsn)
         *lsn = result.lsn;
     return true;
+}
+
+/* ---- for who deletes by content -------------------------------------------- */
+
+static void widen(const struct head_chunk *chunk, int64_t *first_ns, int64_t *last_ns)
+{
+    if (chunk == NULL)
+        return;
+    *first_ns = chunk->first_ns < *first_ns ? chunk->first_ns : *first_ns;
+    *last_ns = chunk->last_ns > *last_ns ? chunk->last_ns : *last_ns;
+}
+
+static void head_bounds(struct head *head, int64_t *first_ns, int64_t *last_ns)
+{
+    pthread_mutex_lock(&head->lock);
+    for (size_t i = 0; i < head->series.count; i++) {
+        const struct series *series = head_series(head, i);
+        if (series == NULL)
+            continue;
+        widen(series->open, first_ns, last_ns);
+        widen(series->side, first_ns, last_ns);
+        for (const struct head_chunk *chunk = series->frozen; chunk; chunk = chunk->next)
+            widen(chunk, first_ns, last_ns);
+    }
+    pthread_mutex_unlock(&head->lock);
+}
+
+bool store_bounds(struct store *store, struct slice tenant, enum store_kind kind, int64_t *first_ns,
+                  int64_t *last_ns, struct error *err)
+{
+    struct catalog_day *days;
+    size_t count;
+    int64_t first = INT64_MAX, last = INT64_MIN;
+    struct head *head = store_head(store, tenant, kind);
+    AUTO(arena_drop) struct arena *arena = arena_new((size_t)64 << 20);
+    if (head)
+        head_bounds(head, &first, &last);
+    if (!catalog_days(store->catalog, tenant, kind, INT32_MIN, INT32_MAX, arena, &days, &count,
+                      err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        int64_t start = days[i].day * NS_PER_DAY;
+        first = start < first ? start : first;
+        last = start + NS_PER_DAY - 1 > last ? start + NS_PER_DAY - 1 : last;
+    }
+    *first_ns = first;
+    *last_ns = last;
+    return true;
+}
+
+bool store_put_note(struct store *store, struct slice key, struct slice value, struct error *err)
+{
+    return catalog_put_note(store->catalog, key, value, err);
+}
+
+bool store_notes(struct store *store, struct slice prefix, store_note_visit *visit, void *context,
+                 struct error *err)
+{
+    return catalog_notes(store->catalog, prefix, visit, context, err);
 }

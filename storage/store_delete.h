@@ -57,6 +57,22 @@ bool store_delete(struct store *store, const struct store_delete *request, uint6
 /* Stable: it is stored.  Metadata sorted by name. */
 struct hash128 store_entry_hash(struct slice line, struct labels metadata);
 
+/* The times between which the tenant's entries lie, by whole days; first > last: none. */
+bool store_bounds(struct store *store, struct slice tenant, enum store_kind kind, int64_t *first_ns,
+                  int64_t *last_ns, struct error *err) MUST_CHECK;
+
+/*
+ * Small durable facts of others by key (at most 256 bytes and 64 KiB), such as requests to
+ * delete that are not done yet.  An empty value removes one.
+ */
+bool store_put_note(struct store *store, struct slice key, struct slice value, struct error *err)
+    MUST_CHECK;
+typedef bool store_note_visit(void *context, struct slice key, struct slice value,
+                              struct error *err);
+/* All whose key starts with `prefix`, by key; the slices last until `visit` returns. */
+bool store_notes(struct store *store, struct slice prefix, store_note_visit *visit, void *context,
+                 struct error *err) MUST_CHECK;
+
 /* Rewrite every day that is over and holds something deleted, now, and wait for it. */
 bool store_clean_tombstones(struct store *store, struct error *err) MUST_CHECK;
 
