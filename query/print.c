@@ -4,6 +4,7 @@
  * It parses to the same tree.  Modifiers come in one order: range, anchored or
  * smoothed, @, offset; durations in Prometheus' form; matchers sorted by their text.
  */
+#include "query/print.h"
 #include "base/buffer.h"
 #include "base/duration.h"
 #include "base/matcher.h"
@@ -138,10 +139,9 @@ static void print_selector(const struct node *node, struct buffer *out)
     print_shift(out, &s->shift);
 }
 
-static void print_subquery(const struct node *node, struct buffer *out)
+void print_subquery_span(const struct node *node, struct buffer *out)
 {
     const struct subquery *s = &node->subquery;
-    node_print(s->inner, out);
     buffer_append_byte(out, '[');
     print_span(out, s->range_ns, s->range_expression);
     buffer_append_byte(out, ':');
@@ -181,6 +181,15 @@ static void print_matching(const struct matching *m, struct buffer *out)
         print_fill(out, "fill_right", m->fill_value[1]);
 }
 
+void print_operator(const struct node *node, struct buffer *out)
+{
+    const struct binary *b = &node->binary;
+    buffer_append_text(out, operator_text(b->op));
+    if (b->return_bool)
+        buffer_append_text(out, " bool");
+    print_matching(&b->matching, out);
+}
+
 static void print_binary(const struct node *node, struct buffer *out)
 {
     const struct binary *b = &node->binary;
@@ -189,10 +198,8 @@ static void print_binary(const struct node *node, struct buffer *out)
         buffer_append_text(out, "Inf"); /* a sign would take in the whole power */
     else
         node_print(b->left, out);
-    buffer_printf(out, " %s", operator_text(b->op));
-    if (b->return_bool)
-        buffer_append_text(out, " bool");
-    print_matching(&b->matching, out);
+    buffer_append_byte(out, ' ');
+    print_operator(node, out);
     buffer_append_byte(out, ' ');
     node_print(b->right, out);
 }
@@ -207,11 +214,16 @@ static void print_grouping(const struct grouping *g, struct buffer *out, bool be
         buffer_append_byte(out, ' ');
 }
 
+void print_aggregator(const struct node *node, struct buffer *out)
+{
+    buffer_append_text(out, aggregator_text(node->aggregation.op));
+    print_grouping(&node->aggregation.grouping, out, true);
+}
+
 static void print_aggregation(const struct node *node, struct buffer *out)
 {
     const struct aggregation *a = &node->aggregation;
-    buffer_append_text(out, aggregator_text(a->op));
-    print_grouping(&a->grouping, out, true);
+    print_aggregator(node, out);
     buffer_append_byte(out, '(');
     if (a->parameter) {
         node_print(a->parameter, out);
@@ -266,7 +278,8 @@ void node_print(const struct node *node, struct buffer *out)
         print_selector(node, out);
         break;
     case NODE_SUBQUERY:
-        print_subquery(node, out);
+        node_print(node->subquery.inner, out);
+        print_subquery_span(node, out);
         break;
     case NODE_UNARY:
         buffer_append_byte(out, node->unary.minus ? '-' : '+');

@@ -18,6 +18,7 @@
 #include "query/log_query.h"
 #include "query/logql_format.h"
 #include "query/parse.h"
+#include "query/print.h"
 #include "storage/store.h"
 
 #include <stdlib.h>
@@ -386,8 +387,19 @@ bool query_format(enum query_language language, struct slice text, unsigned feat
     if (language == QUERY_LOGQL)
         logql_format(ast_root(ast), out);
     else
-        node_print(ast_root(ast), out);
+        promql_format(ast_root(ast), out);
     return buffer_check(out, "the query's text", err);
+}
+
+bool query_tree(struct slice text, unsigned features, struct buffer *out, struct error *err)
+{
+    struct query_limits limits = {0};
+    fill_limits(&limits);
+    AUTO(ast_drop) struct ast *ast = parse(QUERY_PROMQL, text, features, &limits, err);
+    if (ast == NULL)
+        return false;
+    ast_json(ast_root(ast), out);
+    return buffer_check(out, "the query's tree", err);
 }
 
 static bool copy_matchers(const struct selector *s, struct matcher **matchers, size_t *count,

@@ -150,11 +150,15 @@ bool query_print(enum query_language language, struct slice text, unsigned featu
                  struct buffer *out, struct error *err) MUST_CHECK;
 
 /*
- * The text as the language's format_query writes it: LogQL over several lines where one
- * would be too long, PromQL in canonical form.  Pipelines need not be right in all details.
+ * The text as the language's format_query writes it: over several lines where one
+ * would be too long.  Pipelines need not be right in all details.
  */
 bool query_format(enum query_language language, struct slice text, unsigned features,
                   struct buffer *out, struct error *err) MUST_CHECK;
+
+/* The tree as JSON, as Prometheus' parse_query gives it. */
+bool query_tree(struct slice text, unsigned features, struct buffer *out, struct error *err)
+    MUST_CHECK;
 
 /*
  * The matchers of a bare selector such as a match[] parameter or Loki's `query=`

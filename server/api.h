@@ -36,6 +36,7 @@ void prometheus_query_range(struct call *call);
 void prometheus_exemplars(struct call *call);
 void prometheus_memory(struct call *call);
 void prometheus_format_query(struct call *call);
+void prometheus_parse_query(struct call *call);
 
 /* prometheus_names.c */
 void prometheus_labels(struct call *call);

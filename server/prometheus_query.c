@@ -206,8 +206,8 @@ void prometheus_format_query(struct call *call)
     struct error err = {0};
     AUTO(buffer_done) struct buffer text;
     buffer_init(&text, 1024 * 1024);
-    if (!query_print(QUERY_PROMQL, form_get(&call->form, SLICE("query")),
-                     call->server->options->feature_bits, &text, &err)) {
+    if (!query_format(QUERY_PROMQL, form_get(&call->form, SLICE("query")),
+                      call->server->options->feature_bits, &text, &err)) {
         error_prefix(&err, "invalid parameter \"query\"");
         call_fail(call, &err);
         return;
@@ -216,4 +216,19 @@ void prometheus_format_query(struct call *call)
     call_json_begin(call, &w);
     json_write_string(&w, buffer_slice(&text));
     call_json_end(call, &w);
+}
+
+void prometheus_parse_query(struct call *call)
+{
+    struct error err = {0};
+    struct buffer *out = call_body(call);
+    buffer_append_text(out, "{\"status\":\"success\",\"data\":");
+    if (!query_tree(form_get(&call->form, SLICE("query")), call->server->options->feature_bits, out,
+                    &err)) {
+        error_prefix(&err, "invalid parameter \"query\"");
+        call_fail(call, &err);
+        return;
+    }
+    buffer_append_byte(out, '}');
+    call_answer_json(call);
 }

@@ -27,6 +27,7 @@
 #include "base/labels.h"
 #include "base/slice.h"
 #include "storage/damage.h"
+#include "storage/store_changes.h"
 #include "storage/store_options.h"
 #include "storage/store_read.h"
 
@@ -192,18 +193,6 @@ struct metric_metadata {
 bool store_metadata(struct store *store, struct slice tenant, struct slice family,
                     struct arena *arena, struct metric_metadata **items, size_t *count,
                     struct error *err) MUST_CHECK;
-
-/*
- * For whoever keeps answers about metrics: a moment, taken before reading, and the lowest
- * time at which anything was written or deleted since.  What an answer says about earlier
- * times still holds.  INT64_MAX: nothing was; INT64_MIN: anything may have changed.
- */
-struct store_moment {
-    uint64_t changes, removals;
-};
-void store_moment_read(struct store *store, struct slice tenant, struct store_moment *moment);
-int64_t store_changed_since(struct store *store, struct slice tenant,
-                            const struct store_moment *moment);
 
 /* ---- upkeep ----------------------------------------------------------- */
 
