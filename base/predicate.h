@@ -15,10 +15,16 @@
 
 struct regex;
 
-struct line_condition {
-    bool negated;
+struct line_text {
     struct slice literal;      /* the line contains it; used when regex is NULL */
     const struct regex *regex; /* not owned; the line has a match of it */
+};
+
+/* One of the texts is there, or (negated) none of them. */
+struct line_condition {
+    bool negated;
+    const struct line_text *texts;
+    size_t count;
 };
 
 struct predicate {

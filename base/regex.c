@@ -242,6 +242,26 @@ int regex_find(const struct regex *regex, struct slice text, size_t from, struct
     return program_find(program, text, from, spans, span_max);
 }
 
+size_t regex_alternatives(const struct regex *regex, const struct regex_literal **items)
+{
+    *items = regex->facts.alternatives;
+    return regex->facts.alternative_count;
+}
+
+bool regex_is_alternatives(const struct regex *regex)
+{
+    const struct facts *facts = &regex->facts;
+    if (facts->pieces == NULL || facts->piece_count != facts->alternative_count)
+        return false;
+    for (size_t i = 0; i < facts->piece_count; i++) {
+        const struct piece *piece = &facts->pieces[i];
+        if (piece->before != GAP_ANY || piece->after != GAP_ANY ||
+            piece->literal.size != facts->alternatives[i].text.size)
+            return false;
+    }
+    return true;
+}
+
 size_t regex_group_count(const struct regex *regex)
 {
     return regex->tree.group_count;

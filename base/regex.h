@@ -75,6 +75,21 @@ struct slice regex_prefix(const struct regex *regex);
 /* A literal that every matching text contains, in exact case, or the empty slice. */
 struct slice regex_required(const struct regex *regex);
 
+/*
+ * Alternatives: a text with a match contains at least one of them.  A folded one is ASCII in lower
+ * case and stands there in any case, a Kelvin sign or long s for k or s included.
+ */
+struct regex_literal {
+    struct slice text;
+    bool fold;
+};
+
+/* Their number, 0 when none are known.  They live as long as the regex. */
+size_t regex_alternatives(const struct regex *regex, const struct regex_literal **items);
+
+/* Does every text match that contains one of them? */
+bool regex_is_alternatives(const struct regex *regex);
+
 bool regex_matches_empty(const struct regex *regex);
 
 #endif

@@ -401,6 +401,8 @@ bool regex_analyse(const struct tree *tree, bool anchored, struct facts *facts, 
     if (facts->literals == NULL)
         find_pieces(tree, anchored, facts);
     find_required(tree->arena, tree->root, &facts->required);
+    if (!anchored)
+        regex_find_alternatives(tree, facts);
     if (anchored)
         facts->prefix = find_prefix(tree->arena, tree->root);
     find_loops(tree->root, facts);

@@ -8,6 +8,7 @@
 #ifndef BASE_REGEX_ANALYSE_H
 #define BASE_REGEX_ANALYSE_H
 
+#include "base/regex.h"
 #include "base/regex_tree.h"
 
 enum {
@@ -39,6 +40,8 @@ struct facts {
     size_t piece_count;
     struct slice prefix;
     struct slice required;
+    struct regex_literal *alternatives; /* of which every match has at least one */
+    size_t alternative_count;
     bool matches_empty;
     bool empty_loops; /* repeats something that can match the empty text */
     bool loops;       /* has an unbounded or long repeat */
@@ -47,6 +50,9 @@ struct facts {
 /* False with ERR_LIMIT when the arena is full. */
 bool regex_analyse(const struct tree *tree, bool anchored, struct facts *facts, struct error *err)
     MUST_CHECK;
+
+/* Fill `alternatives` (regex_required.c). */
+void regex_find_alternatives(const struct tree *tree, struct facts *facts);
 
 /* Does the text fit one of the pieces? */
 bool pieces_match(const struct piece *pieces, size_t count, struct slice text);

@@ -152,12 +152,10 @@ static bool take_block(struct log_leaf *leaf, const struct entry_block *block, s
                                 : pipeline_run_entry(leaf->run, time_ns, line, metadata, err);
         if (kept < 0)
             return false;
-        stats->line_bytes += line.size;
         if (kept && !add_entry(leaf, time_ns, err))
             return false;
         stats->lines_after_filter += (uint64_t)kept;
     }
-    stats->lines += block->count;
     return eval_tick(leaf->ev, block->count, err);
 }
 
@@ -171,8 +169,12 @@ static bool take_stream(struct log_leaf *leaf, size_t series, struct error *err)
     struct entry_block block;
     bool ok;
     do {
-        ok = entry_stream_next(stream, &block, err) &&
-             (block.count == 0 || take_block(leaf, &block, err));
+        ok = entry_stream_next(stream, &block, err);
+        if (!ok)
+            break;
+        leaf->ev->stats->lines += block.scanned;
+        leaf->ev->stats->line_bytes += block.scanned_bytes;
+        ok = block.count == 0 || take_block(leaf, &block, err);
     } while (ok && block.count > 0);
     entry_stream_close(stream);
     return ok;

@@ -89,6 +89,8 @@ static bool load_top(struct log_query *q, struct error *err)
         return false;
     source->at = 0;
     source->loaded = true;
+    q->ev->stats->lines += source->block.scanned;
+    q->ev->stats->line_bytes += source->block.scanned_bytes;
     if (source->block.count > 0) {
         source->key_ns = source->block.times_ns[0];
     } else {
@@ -206,8 +208,6 @@ static bool take_entry(struct log_query *q, struct error *err)
                             : pipeline_run_entry(q->run, time_ns, block->lines[i], metadata, err);
     if (kept < 0)
         return false;
-    stats->lines++;
-    stats->line_bytes += block->lines[i].size;
     stats->lines_after_filter += (uint64_t)kept;
     if (kept && is_due(q, time_ns) && !give_entry(q, time_ns, err))
         return false;

@@ -3,8 +3,7 @@
  * decolorize.
  *
  * A positive filter wants one of its texts, a negative one none of them.  A
- * filter whose outcome can be told by one condition per text becomes part of
- * the predicate for storage as well.
+ * filter of texts and regexes becomes part of the predicate for storage as well.
  */
 #include "base/arena.h"
 #include "base/error.h"
@@ -106,19 +105,21 @@ static bool compile_text(struct log_program *p, const struct log_stage *spec,
     return test->pattern != NULL;
 }
 
-static void add_conditions(struct log_program *p, const struct line_filter *filter)
+/* The filter as one condition on the line, when all its tests are texts or regexes. */
+static bool add_condition(struct log_program *p, const struct line_filter *filter,
+                          struct error *err)
 {
-    if (!filter->negative && filter->count != 1)
-        return; /* an alternative: not one condition */
+    struct line_text *texts = arena_calloc(p->arena, filter->count, sizeof(*texts));
+    if (texts == NULL)
+        return arena_check(p->arena, "a log pipeline", err);
     for (size_t i = 0; i < filter->count; i++) {
         if (filter->tests[i].pattern || filter->tests[i].ip)
-            return;
+            return true;
+        texts[i] = (struct line_text){filter->tests[i].literal, filter->tests[i].regex};
     }
-    for (size_t i = 0; i < filter->count; i++) {
-        struct line_condition condition = {filter->negative, filter->tests[i].literal,
-                                           filter->tests[i].regex};
-        array_push(&p->conditions, condition);
-    }
+    struct line_condition condition = {filter->negative, texts, filter->count};
+    array_push(&p->conditions, condition);
+    return true;
 }
 
 bool stage_line_filter(struct log_program *p, const struct log_stage *spec, struct error *err)
@@ -133,8 +134,7 @@ bool stage_line_filter(struct log_program *p, const struct log_stage *spec, stru
     }
     *filter = (struct line_filter){is_negative(spec->filter), tests, spec->text_count};
     log_program_add(p, filter_line, filter);
-    add_conditions(p, filter);
-    return true;
+    return add_condition(p, filter, err);
 }
 
 /* ---- decolorize --------------------------------------------------------- */

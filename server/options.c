@@ -323,6 +323,7 @@ static int64_t window(int64_t ns)
 void options_for_store(const struct options *o, struct store_options *out)
 {
     *out = (struct store_options){
+        .no_skip_index = !o->logs_skip_index,
         .directory = o->data,
         .ack = o->ack == OPTION_ACK_PROCESS ? STORE_ACK_PROCESS : STORE_ACK_DURABLE,
         .allow_remote_fs = o->allow_remote_fs,

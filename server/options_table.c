@@ -77,6 +77,8 @@ static const struct config_key keys[] = {
      NULL, "Add the label service_name to streams that lack it."},
     {"logs.discover_log_levels", CONFIG_BOOL, FIELD(logs_discover_log_levels), "true", 0, 0, NULL,
      "Add detected_level to the structured metadata of every entry."},
+    {"logs.skip_index", CONFIG_BOOL, FIELD(logs_skip_index), "true", 0, 0, NULL,
+     "Write filters beside the lines that let searches skip blocks, and use them."},
     {"logs.line_size", CONFIG_SIZE, FIELD(logs_line_size), "256KiB", 1, 16 * MIB, NULL,
      "Longest line in bytes."},
     {"logs.labels", CONFIG_COUNT, FIELD(logs_labels), "15", 1, 1024, NULL,

@@ -90,7 +90,8 @@ enum chunk_column {
     CHUNK_LENGTHS = 2,
     CHUNK_LINES = 4, /* gives lengths, too */
     CHUNK_METADATA = 8,
-    CHUNK_SEQUENCES = 16
+    CHUNK_SEQUENCES = 16,
+    CHUNK_FILTER = 32 /* checks it, gives nothing */
 };
 
 /* How hard text is compressed.  Small chunks stay plain and are compressed with their neighbours.
@@ -109,6 +110,7 @@ struct chunk_entries {
     const uint64_t *sequences;     /* NULL: not kept; any number that grows with ingest order */
     size_t count;
     enum chunk_level level; /* for encoding: of text and metadata */
+    bool skip_index;        /* when encoding: add a filter over the lines (line_index.h) */
 };
 
 /*
@@ -126,6 +128,36 @@ bool chunk_encode_entries(const struct chunk_entries *entries, uint64_t lsn_max,
  */
 bool chunk_decode_entries(struct slice chunk, unsigned columns, struct arena *arena,
                           struct chunk_entries *entries, struct error *err) MUST_CHECK;
+
+/* The same column by column, from bytes that stay where they are. */
+enum { CHUNK_COLUMNS_MAX = 8 };
+
+struct entries_column {
+    uint8_t id, encoding;
+    uint64_t plain_size, stored_size;
+    uint32_t checksum;
+    struct slice stored;
+};
+
+struct entries_view {
+    struct chunk_header header;
+    unsigned unit;
+    struct entries_column columns[CHUNK_COLUMNS_MAX];
+    size_t count;
+};
+
+struct chunk_parts;
+/* Checks header and column table, no column. */
+bool chunk_entries_open(const struct chunk_parts *parts, struct entries_view *view,
+                        struct error *err) MUST_CHECK;
+/* As chunk_decode_entries. */
+bool chunk_entries_load(const struct entries_view *view, unsigned columns, struct arena *arena,
+                        struct chunk_entries *entries, struct error *err) MUST_CHECK;
+/* All lines, one behind the other. */
+bool chunk_entries_text(const struct entries_view *view, struct arena *arena, struct slice *text,
+                        struct error *err) MUST_CHECK;
+/* The filter over the lines as it is stored, unchecked; empty: none. */
+struct slice chunk_entries_filter(const struct entries_view *view);
 
 /* ---- for partitions ---------------------------------------------------- */
 

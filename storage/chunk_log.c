@@ -17,6 +17,7 @@
 #include "storage/chunk_internal.h"
 #include "storage/compress.h"
 #include "storage/integers.h"
+#include "storage/line_index.h"
 
 enum {
     COLUMN_TIMES = 1,
@@ -24,21 +25,16 @@ enum {
     COLUMN_TEXT = 3,
     COLUMN_METADATA = 4,
     COLUMN_SEQUENCES = 5,
-    COLUMNS_MAX = 5,
+    COLUMN_FILTER = 6,
     ENCODING_PLAIN = 0,
     ENCODING_ZSTD = 1,
-    COMPRESS_SIZE_MIN = 64 /* shorter columns stay plain */
-};
-
-struct column {
-    uint8_t id, encoding;
-    uint64_t plain_size, stored_size;
-    uint32_t checksum;
-    struct slice stored;
+    COMPRESS_SIZE_MIN = 64, /* shorter columns stay plain */
+    CHECKSUM_FROM = 6,      /* of a header, and of the table behind it: what the checksum covers */
+    HEAD_MAX = 512
 };
 
 struct columns {
-    struct column items[COLUMNS_MAX];
+    struct entries_column items[CHUNK_COLUMNS_MAX];
     size_t count;
 };
 
@@ -48,8 +44,8 @@ struct columns {
 static bool column_add(struct columns *columns, uint8_t id, enum chunk_level level,
                        struct slice plain, struct buffer *body, struct error *err)
 {
-    struct column *c = &columns->items[columns->count++];
-    *c = (struct column){.id = id, .plain_size = plain.size};
+    struct entries_column *c = &columns->items[columns->count++];
+    *c = (struct entries_column){.id = id, .plain_size = plain.size};
     size_t start = body->size;
     if (level != CHUNK_LEVEL_PLAIN && plain.size >= COMPRESS_SIZE_MIN) {
         if (!compress_block(plain, level == CHUNK_LEVEL_CLOSED ? COMPRESS_CLOSED : COMPRESS_HOT,
@@ -147,6 +143,20 @@ static bool text_gather(const struct chunk_entries *e, struct buffer *text, stru
     return buffer_check(text, "the lines of a chunk", err);
 }
 
+/* Before the text: what a search that is skipped reads lies together. */
+static bool filter_add(struct columns *columns, const struct chunk_entries *e, struct buffer *body,
+                       struct error *err)
+{
+    AUTO(buffer_done) struct buffer filter;
+    if (!e->skip_index)
+        return true;
+    buffer_init(&filter, CHUNK_TEXT_MAX);
+    line_index_build(e->lines, e->count, &filter);
+    return buffer_check(&filter, "a log chunk's filter", err) &&
+           (filter.size == 0 || column_add(columns, COLUMN_FILTER, CHUNK_LEVEL_PLAIN,
+                                           buffer_slice(&filter), body, err));
+}
+
 static bool columns_encode(const struct chunk_entries *e, unsigned unit, struct columns *columns,
                            struct buffer *body, struct error *err)
 {
@@ -161,8 +171,8 @@ static bool columns_encode(const struct chunk_entries *e, unsigned unit, struct 
     buffer_init(&text, CHUNK_TEXT_MAX);
     for (size_t i = 0; i < e->count; i++)
         numbers[i] = (int64_t)e->lines[i].size;
-    if (!text_gather(e, &text, err) ||
-        !numbers_add(columns, COLUMN_LENGTHS, numbers, e->count, body, err) ||
+    if (!numbers_add(columns, COLUMN_LENGTHS, numbers, e->count, body, err) ||
+        !filter_add(columns, e, body, err) || !text_gather(e, &text, err) ||
         !column_add(columns, COLUMN_TEXT, e->level, buffer_slice(&text), body, err))
         return false;
 
@@ -200,7 +210,7 @@ bool chunk_encode_entries(const struct chunk_entries *e, uint64_t lsn_max, unsig
     chunk_header_put(&h, unit, out);
     buffer_put8(out, (uint8_t)columns.count);
     for (size_t i = 0; i < columns.count; i++) {
-        const struct column *c = &columns.items[i];
+        const struct entries_column *c = &columns.items[i];
         buffer_put8(out, c->id);
         buffer_put8(out, c->encoding);
         buffer_put_varint(out, c->plain_size);
@@ -217,10 +227,10 @@ bool chunk_encode_entries(const struct chunk_entries *e, uint64_t lsn_max, unsig
 static bool table_read(struct reader *r, struct columns *columns, struct error *err)
 {
     size_t count = read8(r);
-    if (r->failed || count > COLUMNS_MAX)
+    if (r->failed || count > CHUNK_COLUMNS_MAX)
         return error_set(err, ERR_CORRUPT, "log chunk has a malformed column table");
     for (size_t i = 0; i < count; i++) {
-        struct column *c = &columns->items[i];
+        struct entries_column *c = &columns->items[i];
         c->id = read8(r);
         c->encoding = read8(r);
         c->plain_size = read_varint(r);
@@ -262,12 +272,12 @@ bool chunk_entries_table(struct slice chunk, size_t *covered, struct error *err)
 
 /* The plain bytes of column `id` (in `arena` when they were compressed); `*found` when it exists.
  */
-static bool column_load(const struct columns *columns, uint8_t id, struct arena *arena,
+static bool column_load(const struct entries_view *columns, uint8_t id, struct arena *arena,
                         struct slice *plain, bool *found, struct error *err)
 {
     *found = false;
     for (size_t i = 0; i < columns->count; i++) {
-        const struct column *c = &columns->items[i];
+        const struct entries_column *c = &columns->columns[i];
         if (c->id != id)
             continue;
         *found = true;
@@ -290,7 +300,7 @@ static bool column_load(const struct columns *columns, uint8_t id, struct arena 
 }
 
 /* A column of integers in `arena`; NULL when the chunk does not have it. */
-static bool numbers_load(const struct columns *columns, uint8_t id, size_t count,
+static bool numbers_load(const struct entries_view *columns, uint8_t id, size_t count,
                          struct arena *arena, int64_t **numbers, struct error *err)
 {
     struct slice plain;
@@ -310,26 +320,28 @@ static bool numbers_load(const struct columns *columns, uint8_t id, size_t count
     return true;
 }
 
-static bool times_load(const struct columns *columns, const struct chunk_header *h, unsigned unit,
-                       struct arena *arena, struct chunk_entries *out, struct error *err)
+static bool times_load(const struct entries_view *view, struct arena *arena,
+                       struct chunk_entries *out, struct error *err)
 {
     int64_t *times;
-    if (!numbers_load(columns, COLUMN_TIMES, h->count, arena, &times, err))
+    const struct chunk_header *h = &view->header;
+    if (!numbers_load(view, COLUMN_TIMES, h->count, arena, &times, err))
         return false;
     if (times == NULL)
         return error_set(err, ERR_CORRUPT, "log chunk has no times");
-    uint64_t first = (uint64_t)h->first_ns, scale = (uint64_t)chunk_unit_ns(unit);
+    uint64_t first = (uint64_t)h->first_ns, scale = (uint64_t)chunk_unit_ns(view->unit);
     for (uint32_t i = 0; i < h->count; i++)
         times[i] = (int64_t)(first + (uint64_t)times[i] * scale);
     out->times_ns = times;
     return true;
 }
 
-static bool lengths_load(const struct columns *columns, size_t count, struct arena *arena,
+static bool lengths_load(const struct entries_view *view, struct arena *arena,
                          struct chunk_entries *out, struct error *err)
 {
     int64_t *numbers;
-    if (!numbers_load(columns, COLUMN_LENGTHS, count, arena, &numbers, err))
+    size_t count = view->header.count;
+    if (!numbers_load(view, COLUMN_LENGTHS, count, arena, &numbers, err))
         return false;
     if (numbers == NULL)
         return error_set(err, ERR_CORRUPT, "log chunk has no line lengths");
@@ -344,15 +356,22 @@ static bool lengths_load(const struct columns *columns, size_t count, struct are
     return true;
 }
 
-static bool lines_load(const struct columns *columns, size_t count, struct arena *arena,
+bool chunk_entries_text(const struct entries_view *view, struct arena *arena, struct slice *text,
+                        struct error *err)
+{
+    bool found;
+    if (!column_load(view, COLUMN_TEXT, arena, text, &found, err))
+        return false;
+    return found || error_set(err, ERR_CORRUPT, "log chunk has no text");
+}
+
+static bool lines_load(const struct entries_view *view, struct arena *arena,
                        struct chunk_entries *out, struct error *err)
 {
     struct slice text;
-    bool found;
-    if (!column_load(columns, COLUMN_TEXT, arena, &text, &found, err))
+    size_t count = view->header.count;
+    if (!chunk_entries_text(view, arena, &text, err))
         return false;
-    if (!found)
-        return error_set(err, ERR_CORRUPT, "log chunk has no text");
     struct slice *lines = arena_calloc(arena, count, sizeof(*lines));
     if (lines == NULL)
         return arena_check(arena, "log lines", err);
@@ -396,12 +415,13 @@ static bool metadata_read(struct reader *r, size_t count, struct arena *arena, s
     return true;
 }
 
-static bool metadata_load(const struct columns *columns, size_t count, struct arena *arena,
+static bool metadata_load(const struct entries_view *view, struct arena *arena,
                           struct chunk_entries *out, struct error *err)
 {
     struct slice plain;
     bool found;
-    if (!column_load(columns, COLUMN_METADATA, arena, &plain, &found, err))
+    size_t count = view->header.count;
+    if (!column_load(view, COLUMN_METADATA, arena, &plain, &found, err))
         return false;
     if (!found)
         return true;
@@ -415,31 +435,92 @@ static bool metadata_load(const struct columns *columns, size_t count, struct ar
     return true;
 }
 
-bool chunk_decode_entries(struct slice chunk, unsigned columns_wanted, struct arena *arena,
-                          struct chunk_entries *entries, struct error *err)
+struct slice chunk_entries_filter(const struct entries_view *view)
 {
-    struct chunk_header h;
-    struct columns columns = {0};
-    unsigned unit;
-    size_t covered;
-    if (!columns_read(chunk, &h, &unit, &columns, &covered, err) || !chunk_verify(chunk, err))
+    for (size_t i = 0; i < view->count; i++)
+        if (view->columns[i].id == COLUMN_FILTER && view->columns[i].encoding == ENCODING_PLAIN)
+            return view->columns[i].stored;
+    return (struct slice){NULL, 0};
+}
+
+static bool filter_check(const struct entries_view *view, struct error *err)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        const struct entries_column *c = &view->columns[i];
+        if (c->id == COLUMN_FILTER && checksum32(c->stored.data, c->stored.size) != c->checksum)
+            return error_set(err, ERR_CORRUPT, "the filter of a log chunk has a wrong checksum");
+    }
+    return true;
+}
+
+/* Does the checksum fit header and table? */
+static bool head_check(const struct chunk_parts *parts, size_t table, struct error *err)
+{
+    AUTO(buffer_done) struct buffer bytes;
+    buffer_init(&bytes, HEAD_MAX);
+    struct chunk_parts covered = *parts;
+    covered.rest = slice_sub(parts->rest, 0, table);
+    if (!chunk_join(&covered, &bytes, err))
         return false;
-    struct chunk_entries out = {.count = h.count};
-    if ((columns_wanted & CHUNK_TIMES) && !times_load(&columns, &h, unit, arena, &out, err))
+    uint32_t sum = chunk_checksum((uint8_t)bytes.data[0], (uint8_t)bytes.data[1],
+                                  slice_skip(buffer_slice(&bytes), CHECKSUM_FROM));
+    return sum == parts->header.checksum ||
+           error_set(err, ERR_CORRUPT, "chunk has checksum %08x instead of %08x", sum,
+                     parts->header.checksum);
+}
+
+bool chunk_entries_open(const struct chunk_parts *parts, struct entries_view *view,
+                        struct error *err)
+{
+    struct columns columns;
+    struct reader r = reader_of(parts->rest);
+    if (parts->header.kind != CHUNK_ENTRIES)
+        return error_set(err, ERR_CORRUPT, "chunk holds samples where log entries are expected");
+    if (!table_read(&r, &columns, err))
         return false;
-    if ((columns_wanted & (CHUNK_LENGTHS | CHUNK_LINES)) &&
-        !lengths_load(&columns, h.count, arena, &out, err))
+    size_t table = parts->rest.size - reader_left(&r);
+    for (size_t i = 0; i < columns.count; i++)
+        columns.items[i].stored = read_bytes(&r, columns.items[i].stored_size);
+    if (r.failed || reader_left(&r) != 0)
+        return error_set(err, ERR_CORRUPT, "log chunk ends before its columns do");
+    if (!head_check(parts, table, err))
         return false;
-    if ((columns_wanted & CHUNK_LINES) && !lines_load(&columns, h.count, arena, &out, err))
+    view->header = parts->header;
+    view->unit = parts->unit;
+    memcpy(view->columns, columns.items, sizeof(columns.items));
+    view->count = columns.count;
+    return true;
+}
+
+bool chunk_entries_load(const struct entries_view *view, unsigned columns, struct arena *arena,
+                        struct chunk_entries *entries, struct error *err)
+{
+    struct chunk_entries out = {.count = view->header.count};
+    if ((columns & CHUNK_TIMES) && !times_load(view, arena, &out, err))
         return false;
-    if ((columns_wanted & CHUNK_METADATA) && !metadata_load(&columns, h.count, arena, &out, err))
+    if ((columns & (CHUNK_LENGTHS | CHUNK_LINES)) && !lengths_load(view, arena, &out, err))
         return false;
-    if (columns_wanted & CHUNK_SEQUENCES) {
+    if ((columns & CHUNK_LINES) && !lines_load(view, arena, &out, err))
+        return false;
+    if ((columns & CHUNK_METADATA) && !metadata_load(view, arena, &out, err))
+        return false;
+    if ((columns & CHUNK_FILTER) && !filter_check(view, err))
+        return false;
+    if (columns & CHUNK_SEQUENCES) {
         int64_t *numbers;
-        if (!numbers_load(&columns, COLUMN_SEQUENCES, h.count, arena, &numbers, err))
+        if (!numbers_load(view, COLUMN_SEQUENCES, out.count, arena, &numbers, err))
             return false;
         out.sequences = (const uint64_t *)numbers;
     }
     *entries = out;
     return true;
+}
+
+bool chunk_decode_entries(struct slice chunk, unsigned columns_wanted, struct arena *arena,
+                          struct chunk_entries *entries, struct error *err)
+{
+    struct chunk_parts parts;
+    struct entries_view view;
+    return chunk_split(chunk, &parts, err) && chunk_entries_open(&parts, &view, err) &&
+           chunk_entries_load(&view, columns_wanted, arena, entries, err);
 }

@@ -252,6 +252,9 @@ static struct cursor *cursor_new(struct store *store, const struct cursor_reques
     cursor->request = *request;
     cursor->memory_max = request->memory_max ? request->memory_max : CURSOR_MEMORY_DEFAULT;
     cursor->arena = arena_new_in_budget(cursor->memory_max);
+    cursor->scan = line_scan_new(request->predicate);
+    if (!store->options.no_skip_index)
+        line_index_query_make(request->predicate, &cursor->asked);
     return cursor;
 }
 
@@ -281,6 +284,8 @@ void cursor_close(struct cursor *cursor)
     if (cursor == NULL)
         return;
     store_view_close(cursor->own_view);
+    line_scan_free(cursor->scan);
+    line_index_query_done(&cursor->asked);
     for (size_t i = 0; i < cursor->parts.count; i++) {
         partition_release(cursor->parts.items[i].partition);
         array_done(&cursor->parts.items[i].refs);

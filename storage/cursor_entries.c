@@ -45,6 +45,7 @@ struct entry_stream {
     ARRAY(uint32_t) lengths;
     ARRAY(struct slice) lines;
     ARRAY(struct labels) metadata;
+    uint64_t scanned, scanned_bytes; /* since the last block */
 
     int64_t same_ns; /* hashes of what was given at this time */
     ARRAY(struct hash128) same;
@@ -197,7 +198,25 @@ static int by_entry_time(const void *a, const void *b)
     return left->line.data < right->line.data ? -1 : left->line.data > right->line.data;
 }
 
-static bool decode_piece(struct log_source *source, struct error *err)
+/* Keep what satisfies the predicate; the count, SIZE_MAX: failed. */
+static size_t scan_piece(struct entry_stream *stream, struct log_entry *list, size_t count,
+                         struct error *err)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        int hit =
+            stream->cursor->scan ? line_scan_line(stream->cursor->scan, list[i].line, err) : 1;
+        if (hit < 0)
+            return SIZE_MAX;
+        stream->scanned_bytes += stream->cursor->scan ? list[i].line.size : 0;
+        if (hit)
+            list[kept++] = list[i];
+    }
+    stream->scanned += count;
+    return kept;
+}
+
+static bool decode_piece(struct entry_stream *stream, struct log_source *source, struct error *err)
 {
     struct slice bytes = slice_of(source->piece->data, source->size);
     size_t count = source->count;
@@ -212,7 +231,10 @@ static bool decode_piece(struct log_source *source, struct error *err)
     uint32_t offset = 0;
     for (size_t i = 0; i < count; i++)
         log_entry_next(bytes, &offset, &list[i]);
-    if (source->side)
+    count = scan_piece(stream, list, count, err);
+    if (count == SIZE_MAX)
+        return false;
+    if (source->side && count > 1)
         qsort(list, count, sizeof(*list), by_entry_time);
     for (size_t i = 0; i < count; i++) {
         times[i] = list[i].time_ns;
@@ -228,10 +250,13 @@ static bool decode_piece(struct log_source *source, struct error *err)
     return arena_check(arena, "a log stream's entries", err);
 }
 
-static bool decode_chunk(const struct entry_stream *stream, struct log_source *source,
-                         struct error *err)
+struct reading_entries {
+    struct entry_stream *stream;
+    struct log_source *source;
+};
+
+static unsigned wanted_columns(const struct entry_stream *stream, const struct log_source *source)
 {
-    const struct part *part = &stream->cursor->parts.items[source->part];
     unsigned columns = CHUNK_TIMES;
     if (!source->clean || hides_need_content(stream->hides, stream->hide_count))
         columns |= CHUNK_LINES | CHUNK_METADATA;
@@ -241,20 +266,101 @@ static bool decode_chunk(const struct entry_stream *stream, struct log_source *s
         columns |= CHUNK_LINES;
     if (stream->projection & CURSOR_METADATA)
         columns |= CHUNK_METADATA;
-    struct buffer bytes;
-    struct slice chunk;
-    buffer_init(&bytes, stream->cursor->memory_max);
-    bool ok =
-        partition_fetch(part->partition, &part->refs.items[source->ref], 1, &bytes, &chunk, err);
-    if (ok) {
-        struct slice kept = arena_copy(source->arena, chunk); /* columns may point into it */
-        ok = arena_check(source->arena, "a log stream's entries", err) &&
-             chunk_decode_entries(kept, columns, source->arena, &source->entries, err);
-        if (!ok && err->code == ERR_CORRUPT)
-            partition_blame(part->partition, &part->refs.items[source->ref], err);
+    return columns;
+}
+
+/* Leave of the columns what `kept` says. */
+static void keep_lines(struct chunk_entries *entries, struct slice *lines, const uint64_t *kept)
+{
+    int64_t *times = (int64_t *)(uintptr_t)entries->times_ns;
+    uint32_t *lengths = (uint32_t *)(uintptr_t)entries->lengths;
+    struct labels *metadata = (struct labels *)(uintptr_t)entries->metadata;
+    size_t n = 0;
+    for (size_t w = 0; w < (entries->count + 63) / 64; w++) {
+        for (uint64_t bits = kept[w]; bits != 0; bits &= bits - 1) {
+            size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
+            times[n] = times[i];
+            lengths[n] = lengths[i];
+            lines[n] = lines[i];
+            if (metadata)
+                metadata[n] = metadata[i];
+            n++;
+        }
     }
-    buffer_done(&bytes);
-    return ok;
+    entries->count = n;
+}
+
+/* The lines that satisfy the predicate: the text is searched before anything else is decoded. */
+static bool scan_chunk(struct entry_stream *stream, struct log_source *source,
+                       const struct entries_view *view, unsigned columns, struct error *err)
+{
+    struct arena *arena = source->arena;
+    size_t count = view->header.count;
+    struct chunk_entries found;
+    struct slice text;
+    if (!chunk_entries_load(view, CHUNK_LENGTHS, arena, &found, err) ||
+        !chunk_entries_text(view, arena, &text, err))
+        return false;
+    uint32_t *offsets = arena_calloc(arena, count + 1, sizeof(*offsets));
+    uint64_t *kept = arena_calloc(arena, count / 64 + 1, sizeof(*kept));
+    if (offsets == NULL || kept == NULL)
+        return arena_check(arena, "a log stream's entries", err);
+    uint64_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        end += found.lengths[i];
+        offsets[i + 1] = (uint32_t)end;
+        if (end > text.size)
+            return error_set(err, ERR_CORRUPT, "log chunk's text is shorter than its lines");
+    }
+    stream->scanned += count;
+    stream->scanned_bytes += end;
+    if (!line_scan_block(stream->cursor->scan, text, offsets, count, kept, err))
+        return false;
+    bool any = false;
+    for (size_t w = 0; w < (count + 63) / 64; w++)
+        any |= kept[w] != 0;
+    source->entries = (struct chunk_entries){.count = 0};
+    if (!any)
+        return true;
+    columns &= ~(unsigned)(CHUNK_LENGTHS | CHUNK_LINES);
+    struct slice *lines = arena_calloc(arena, count, sizeof(*lines));
+    if (lines == NULL)
+        return arena_check(arena, "a log stream's entries", err);
+    if (!chunk_entries_load(view, columns, arena, &source->entries, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        lines[i] = slice_of(text.data + offsets[i], found.lengths[i]);
+    source->entries.lengths = found.lengths;
+    source->entries.lines = lines;
+    keep_lines(&source->entries, lines, kept);
+    return true;
+}
+
+static bool read_chunk(void *context, const struct entries_view *view, struct error *err)
+{
+    const struct reading_entries *reading = context;
+    struct entry_stream *stream = reading->stream;
+    struct log_source *source = reading->source;
+    const struct cursor *cursor = stream->cursor;
+    unsigned columns = wanted_columns(stream, source);
+    source->entries = (struct chunk_entries){.count = 0};
+    if (cursor->asked.conditions.count > 0 &&
+        !line_index_may_hold(chunk_entries_filter(view), &cursor->asked))
+        return true;
+    source->arena = arena_new_in_budget(cursor->memory_max);
+    if (cursor->scan)
+        return scan_chunk(stream, source, view, columns, err);
+    if (!chunk_entries_load(view, columns, source->arena, &source->entries, err))
+        return false;
+    return true;
+}
+
+static bool decode_chunk(struct entry_stream *stream, struct log_source *source, struct error *err)
+{
+    const struct part *part = &stream->cursor->parts.items[source->part];
+    struct reading_entries reading = {stream, source};
+    return partition_view_entries(part->partition, &part->refs.items[source->ref], read_chunk,
+                                  &reading, err);
 }
 
 /* First index whose time is not before (`after`: is behind) `time_ns`. */
@@ -309,9 +415,10 @@ static bool leave_out(const struct entry_stream *stream, struct log_source *sour
 /* What the source has, without what was deleted. */
 static bool reach_entries(struct entry_stream *stream, struct log_source *source, struct error *err)
 {
-    if (!(source->piece ? decode_piece(source, err) : decode_chunk(stream, source, err)))
+    if (!(source->piece ? decode_piece(stream, source, err) : decode_chunk(stream, source, err)))
         return false;
-    return !hides_touch(stream->hides, stream->hide_count, source->first_ns, source->last_ns,
+    return source->entries.count == 0 ||
+           !hides_touch(stream->hides, stream->hide_count, source->first_ns, source->last_ns,
                         source->lsn) ||
            leave_out(stream, source, err);
 }
@@ -322,7 +429,8 @@ static bool reach_next(struct entry_stream *stream, struct error *err)
     struct log_source *source = &stream->sources.items[index];
     if (!cursor_goes_on(stream->cursor, err))
         return false;
-    source->arena = arena_new_in_budget(stream->cursor->memory_max);
+    if (source->piece)
+        source->arena = arena_new_in_budget(stream->cursor->memory_max);
     if (!reach_entries(stream, source, err)) {
         if (!store_damage_skip(stream->cursor->request.damage, err))
             return false;
@@ -482,9 +590,8 @@ static bool give_whole(struct entry_stream *stream, size_t chosen, struct entry_
     if (!source->clean || stream->backward)
         return false;
     size_t at = source->at;
-    *out = (struct entry_block){.times_ns = entries->times_ns + at,
-                                .count = source->end - at,
-                                .exact = stream->cursor->request.predicate == NULL};
+    *out = (struct entry_block){
+        .times_ns = entries->times_ns + at, .count = source->end - at, .exact = true};
     if (projection & (CURSOR_LENGTHS | CURSOR_LINES))
         out->lengths = entries->lengths + at;
     if (projection & CURSOR_LINES)
@@ -499,7 +606,7 @@ static bool give_whole(struct entry_stream *stream, size_t chosen, struct entry_
     return true;
 }
 
-bool entry_stream_next(struct entry_stream *stream, struct entry_block *out, struct error *err)
+static bool next_block(struct entry_stream *stream, struct entry_block *out, struct error *err)
 {
     for (size_t i = 0; i < stream->retired.count; i++)
         arena_free(stream->retired.items[i]);
@@ -529,7 +636,19 @@ bool entry_stream_next(struct entry_stream *stream, struct entry_block *out, str
         .lines = projection & CURSOR_LINES ? stream->lines.items : NULL,
         .metadata = projection & CURSOR_METADATA ? stream->metadata.items : NULL,
         .count = stream->times.count,
-        .exact = stream->cursor->request.predicate == NULL,
+        .exact = true,
     };
+    return true;
+}
+
+bool entry_stream_next(struct entry_stream *stream, struct entry_block *out, struct error *err)
+{
+    if (!next_block(stream, out, err))
+        return false;
+    out->scanned = stream->cursor->scan ? stream->scanned : out->count;
+    out->scanned_bytes = stream->scanned_bytes;
+    for (size_t i = 0; stream->cursor->scan == NULL && i < out->count && out->lengths; i++)
+        out->scanned_bytes += out->lengths[i];
+    stream->scanned = stream->scanned_bytes = 0;
     return true;
 }

@@ -16,6 +16,8 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "storage/chunk_rich.h"
+#include "storage/line_index.h"
+#include "storage/line_scan.h"
 #include "storage/partition.h"
 #include "storage/store_internal.h"
 #include "storage/tombstones.h"
@@ -48,7 +50,9 @@ struct cursor {
     struct cursor_request request;
     size_t memory_max;
     size_t snapshot_bytes;
-    struct arena *arena; /* labels */
+    struct arena *arena;           /* labels */
+    struct line_scan *scan;        /* the request's predicate; NULL: none */
+    struct line_index_query asked; /* what it asks of skip filters */
     const struct store_view *view;
     struct store_view *own_view;      /* when the request had none */
     ARRAY(struct snapshot) snapshots; /* held by the view */

@@ -201,7 +201,8 @@ static bool entries_flush(struct closing *c, size_t position, struct error *err)
                                     .metadata = c->metadata.items,
                                     .count = c->times.count,
                                     .level = c->text < CHUNK_TEXT_SMALL ? CHUNK_LEVEL_PLAIN
-                                                                        : CHUNK_LEVEL_CLOSED};
+                                                                        : CHUNK_LEVEL_CLOSED,
+                                    .skip_index = !c->store->options.no_skip_index};
     buffer_clear(&c->bytes);
     bool ok = chunk_encode_entries(&entries, c->lsn_max, 0, &c->bytes, err) &&
               rewrite_chunk(c->rewrite, position, buffer_slice(&c->bytes), err);

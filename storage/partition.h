@@ -160,6 +160,15 @@ bool partition_chunks(struct partition *partition, const uint32_t *series, size_
 bool partition_fetch(struct partition *partition, const struct chunk_ref *refs, size_t count,
                      struct buffer *out, struct slice *chunks, struct error *err) MUST_CHECK;
 
+/*
+ * Let `read` look at a chunk of log entries where it lies, in a short transaction; it copies what
+ * it wants to keep.  Header and column table are checked.
+ */
+bool partition_view_entries(struct partition *partition, const struct chunk_ref *ref,
+                            bool (*read)(void *context, const struct entries_view *view,
+                                         struct error *err),
+                            void *context, struct error *err) MUST_CHECK;
+
 /* Put the file and the chunk's place before an error's message; returns false. */
 bool partition_blame(const struct partition *partition, const struct chunk_ref *ref,
                      struct error *err);

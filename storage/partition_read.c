@@ -341,6 +341,44 @@ static bool chunk_read(struct reading *r, const struct chunk_ref *ref, struct bu
            chunk_verify(slice_of(out->data + start, out->size - start), err);
 }
 
+/* The chunk's header and its bytes in the map. */
+static bool entries_find(struct partition *p, MDB_txn *txn, const struct chunk_ref *ref,
+                         struct chunk_parts *parts, struct error *err)
+{
+    char bytes[8];
+    MDB_val value = {0, NULL};
+    MDB_val key = lmdb_val(key_u64(bytes, (uint32_t)(ref->group >> 32), (uint32_t)ref->group));
+    int rc = mdb_get(txn, p->env->databases[DB_BLOCKS], &key, &value);
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return lmdb_failed(p->env, rc, "reading", err);
+    struct slice body;
+    if (!group_body(rc == 0 ? lmdb_slice(value) : (struct slice){0}, p->serial, ref, &body, err))
+        return false;
+    *parts = (struct chunk_parts){
+        .header = {(enum chunk_kind)ref->kind, ref->flags, ref->count, ref->first_ns, ref->last_ns,
+                   ref->lsn_max, ref->checksum},
+        .unit = ref->unit,
+        .rest = body,
+    };
+    return true;
+}
+
+bool partition_view_entries(struct partition *p, const struct chunk_ref *ref,
+                            bool (*read)(void *context, const struct entries_view *view,
+                                         struct error *err),
+                            void *context, struct error *err)
+{
+    MDB_txn *txn;
+    struct chunk_parts parts;
+    struct entries_view view;
+    if (!lmdb_read_begin(p->env, &txn, err))
+        return false;
+    bool ok = entries_find(p, txn, ref, &parts, err) && chunk_entries_open(&parts, &view, err) &&
+              read(context, &view, err);
+    lmdb_read_end(p->env, txn);
+    return ok || (err->code == ERR_CORRUPT ? partition_blame(p, ref, err) : false);
+}
+
 bool partition_blame(const struct partition *p, const struct chunk_ref *ref, struct error *err)
 {
     return error_prefix(err, "%s: series %u, group %u of bucket %u, offset %u", p->env->path,

@@ -199,7 +199,8 @@ static const char *check_entries(struct day_check *d, struct slice chunk,
 {
     struct chunk_entries entries;
     AUTO(arena_drop) struct arena *arena = arena_new(CHUNK_MEMORY_MAX);
-    unsigned all = CHUNK_TIMES | CHUNK_LENGTHS | CHUNK_LINES | CHUNK_METADATA | CHUNK_SEQUENCES;
+    unsigned all =
+        CHUNK_TIMES | CHUNK_LENGTHS | CHUNK_LINES | CHUNK_METADATA | CHUNK_SEQUENCES | CHUNK_FILTER;
     if (!chunk_decode_entries(chunk, all, arena, &entries, err))
         return err->message;
     d->run->report->entries += entries.count;

@@ -31,6 +31,7 @@ struct sealed_rich {
 };
 
 struct seal_encoder {
+    bool skip_index;
     struct buffer bytes;
     ARRAY(int64_t) times;
     ARRAY(double) values;
@@ -45,9 +46,10 @@ struct seal_encoder {
     ARRAY(struct rich_sample) rich_samples;
 };
 
-struct seal_encoder *seal_encoder_new(void)
+struct seal_encoder *seal_encoder_new(bool skip_index)
 {
     struct seal_encoder *encoder = xcalloc(1, sizeof(*encoder));
+    encoder->skip_index = skip_index;
     buffer_init(&encoder->bytes, ENCODED_MAX);
     encoder->arena = arena_new(RICH_MEMORY_MAX);
     return encoder;
@@ -330,7 +332,8 @@ static bool encode_entries(struct seal_encoder *e, struct seal *seal, uint32_t s
                                         .metadata = e->pairs.count > 0 ? e->metadata.items : NULL,
                                         .count = count,
                                         .level = text < CHUNK_TEXT_SMALL ? CHUNK_LEVEL_PLAIN
-                                                                         : CHUNK_LEVEL_HOT};
+                                                                         : CHUNK_LEVEL_HOT,
+                                        .skip_index = e->skip_index};
         buffer_clear(&e->bytes);
         if (!chunk_encode_entries(&columns, chunk->last_lsn, flags_of(chunk), &e->bytes, err) ||
             !seal_chunk(seal, series, buffer_slice(&e->bytes), err))

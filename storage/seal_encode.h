@@ -16,7 +16,8 @@ struct error;
 struct seal;
 struct seal_encoder; /* opaque: fields in seal_encode.c */
 
-struct seal_encoder *seal_encoder_new(void);
+/* `skip_index`: log chunks get filters over their lines. */
+struct seal_encoder *seal_encoder_new(bool skip_index);
 void seal_encoder_free(struct seal_encoder *encoder); /* NULL is fine */
 
 /*

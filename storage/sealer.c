@@ -239,7 +239,7 @@ static bool seal_head(struct store *store, struct head *head, struct error *err)
     uint64_t oldest = head_oldest_lsn(head);
     pass.above_lsn = oldest != UINT64_MAX ? oldest - 1 : 0;
     int64_t start = clock_monotonic_ns();
-    pass.encoder = seal_encoder_new();
+    pass.encoder = seal_encoder_new(!store->options.no_skip_index);
     bool ok = seal_days(&pass, err);
     seal_encoder_free(pass.encoder);
     give_back(&pass);

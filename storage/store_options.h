@@ -40,6 +40,7 @@ struct store_options {
     int64_t series_idle_ns;   /* 35 min: then a series is sealed and leaves memory */
     uint32_t tenants_max;     /* 1,000: creation by writing is limited */
     uint32_t series_max;      /* active series per tenant and kind: 5 million */
+    bool no_skip_index;       /* write no filters over log lines, and use none */
     struct label_limits label_limits[STORE_KINDS];
 };
 

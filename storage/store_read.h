@@ -109,6 +109,8 @@ struct entry_block {
     const struct labels *metadata; /* sorted */
     size_t count;
     bool exact; /* the predicate was applied exactly: every line here satisfies it */
+    /* What was looked at for it, lines without a hit included. */
+    uint64_t scanned, scanned_bytes;
 };
 struct entry_stream; /* opaque: fields in cursor.c */
 

@@ -100,16 +100,18 @@ static void leading_line_filters_are_the_predicate(void **state)
     struct fixture f;
     start(&f, "{app=\"t\"} |= \"a\" != \"b\" or \"c\" |~ \"d+\" | logfmt |= \"e\"", NULL);
     const struct predicate *predicate = log_program_predicate(f.program);
-    assert_int_equal(predicate->count, 4);
+    assert_int_equal(predicate->count, 3);
     assert_false(predicate->items[0].negated);
-    assert_true(predicate->items[1].negated && predicate->items[2].negated);
-    assert_non_null(predicate->items[3].regex);
+    assert_true(predicate->items[1].negated);
+    assert_int_equal(predicate->items[1].count, 2);
+    assert_non_null(predicate->items[2].texts[0].regex);
     assert_false(log_program_is_predicate(f.program));
     assert_true(log_program_needs_line(f.program));
     stop(&f);
 
     start(&f, "{app=\"t\"} |= \"a\" or \"b\" | line_format \"x\" |= \"c\"", NULL);
-    assert_int_equal(log_program_predicate(f.program)->count, 0);
+    assert_int_equal(log_program_predicate(f.program)->count, 1);
+    assert_int_equal(log_program_predicate(f.program)->items[0].count, 2);
     stop(&f);
 
     start(&f, "{app=\"t\"} | x=\"y\" | drop app", NULL);

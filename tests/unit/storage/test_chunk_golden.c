@@ -85,7 +85,8 @@ static struct chunk_entries entries_make(struct arena *arena)
         metadata[i] = (struct labels){items, i % 3 == 0};
         sequences[i] = 5000 + i / 4;
     }
-    return (struct chunk_entries){times, NULL, lines, metadata, sequences, COUNT, CHUNK_LEVEL_HOT};
+    return (struct chunk_entries){times,     NULL,  lines,           metadata,
+                                  sequences, COUNT, CHUNK_LEVEL_HOT, false};
 }
 
 /* The golden bytes; written first when asked to. */

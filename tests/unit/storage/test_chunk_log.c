@@ -52,7 +52,8 @@ static struct chunk_entries entries_make(struct arena *arena, size_t count, bool
                                   metadata ? sets : NULL,
                                   sequences ? numbers : NULL,
                                   count,
-                                  (enum chunk_level)below(3)};
+                                  (enum chunk_level)below(3),
+                                  below(2) == 1};
 }
 
 static void every_column_comes_back(void **state)
@@ -154,7 +155,7 @@ static void lines_over_the_limit_are_refused(void **state)
     char *text = xcalloc(1, CHUNK_TEXT_MAX + 1);
     int64_t time = 5;
     struct slice line = slice_of(text, CHUNK_TEXT_MAX + 1);
-    struct chunk_entries in = {&time, NULL, &line, NULL, NULL, 1, CHUNK_LEVEL_HOT};
+    struct chunk_entries in = {&time, NULL, &line, NULL, NULL, 1, CHUNK_LEVEL_HOT, false};
     assert_false(chunk_encode_entries(&in, 9, 0, &out, &err));
     assert_int_equal(err.code, ERR_LIMIT);
     line.size = CHUNK_TEXT_MAX;
