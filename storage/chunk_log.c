@@ -147,9 +147,9 @@ static bool text_gather(const struct chunk_entries *e, struct buffer *text, stru
 static bool filter_add(struct columns *columns, const struct chunk_entries *e, struct buffer *body,
                        struct error *err)
 {
-    AUTO(buffer_done) struct buffer filter;
     if (!e->skip_index)
         return true;
+    AUTO(buffer_done) struct buffer filter;
     buffer_init(&filter, CHUNK_TEXT_MAX);
     line_index_build(e->lines, e->count, &filter);
     return buffer_check(&filter, "a log chunk's filter", err) &&

@@ -10,7 +10,6 @@
 
 #include "base/memory.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -26,11 +25,13 @@ enum {
     WORD_SPAN = WORD_GRAM + WORD_WINDOW - 1,
     ID_GRAM = 8,
     ID_WINDOW = 25,
+    ID_RING = 32,
     ID_SPAN = ID_GRAM + ID_WINDOW - 1,
     BREAK = 0xFF,
     PADDING = 96,
-    MET_BITS = 12,
-    COMPACT_EVERY = 4096
+    FOUND_BITS = 13,
+    FOUND_MAX = 6000, /* the table stays airy */
+    LATELY_BITS = 10
 };
 
 static const uint32_t word_factor = 0x9e3779b1u;
@@ -50,16 +51,46 @@ void line_grams_done(struct line_grams *grams)
 
 /* ---- folding ------------------------------------------------------------------------ */
 
-/* Appends `text` folded; never longer than it. */
-static size_t fold(const uint8_t *text, size_t size, uint8_t *out)
+#if HAVE_AVX2_CODE
+__attribute__((target("avx2"))) static size_t lower_avx2(const uint8_t *text, size_t size,
+                                                         uint8_t *out, uint8_t *high)
+{
+    __m256i all = _mm256_setzero_si256();
+    size_t i = 0;
+    for (; i + 32 <= size; i += 32) {
+        __m256i c = _mm256_loadu_si256((const __m256i *)(const void *)(text + i));
+        __m256i place = _mm256_sub_epi8(c, _mm256_set1_epi8('A'));
+        __m256i upper = _mm256_cmpeq_epi8(_mm256_min_epu8(place, _mm256_set1_epi8(25)), place);
+        c = _mm256_add_epi8(c, _mm256_and_si256(upper, _mm256_set1_epi8(32)));
+        all = _mm256_or_si256(all, c);
+        _mm256_storeu_si256((__m256i *)(void *)(out + i), c);
+    }
+    *high = _mm256_movemask_epi8(all) != 0 ? 0x80 : 0;
+    return i;
+}
+#endif
+
+/* ASCII letters to lower case; was there nothing beyond ASCII? */
+static bool lower(const uint8_t *text, size_t size, uint8_t *out)
 {
     uint8_t high = 0;
-    for (size_t i = 0; i < size; i++) {
+    size_t i = 0;
+#if HAVE_AVX2_CODE
+    if (!plain_only && __builtin_cpu_supports("avx2"))
+        i = lower_avx2(text, size, out, &high);
+#endif
+    for (; i < size; i++) {
         uint8_t c = text[i];
         out[i] = (uint8_t)(c + ((uint8_t)(c - 'A') < 26 ? 32 : 0));
         high |= c;
     }
-    if (high < 0x80)
+    return high < 0x80;
+}
+
+/* Appends `text` folded; never longer than it. */
+static size_t fold(const uint8_t *text, size_t size, uint8_t *out)
+{
+    if (lower(text, size, out))
         return size;
     size_t n = 0;
     for (size_t i = 0; i < size; i++) {
@@ -79,55 +110,26 @@ static size_t fold(const uint8_t *text, size_t size, uint8_t *out)
 
 /* ---- elements ------------------------------------------------------------------------- */
 
-static int by_value(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static size_t unique(uint64_t *items, size_t count)
-{
-    size_t kept = 0;
-    if (count > 1)
-        qsort(items, count, sizeof(*items), by_value);
-    for (size_t i = 0; i < count; i++)
-        if (i == 0 || items[i] != items[kept - 1])
-            items[kept++] = items[i];
-    return kept;
-}
-
-/* Are there too many?  Looks only when the list is long. */
-static bool too_many(uint64_t *items, size_t *count, size_t max)
-{
-    if (max == SIZE_MAX || *count < max + COMPACT_EVERY)
-        return false;
-    *count = unique(items, *count);
-    return *count > max;
-}
-
-/* What was met lately: a value lies in the slot of its hash. */
-struct met {
-    uint32_t slots[1 << MET_BITS];
+/* The words found so far: a slot holds an element, or 0; the element 0 itself is noted apart. */
+struct found {
+    uint32_t slots[1 << FOUND_BITS];
+    bool zero;
 };
 
-static uint32_t met_slot(uint32_t value)
+/* False: too many for the table, or for the list. */
+static bool add_word(struct line_grams *grams, struct found *found, uint32_t element)
 {
-    return (value * 0x85ebca6bu) >> (32 - MET_BITS);
-}
-
-static void met_init(struct met *met)
-{
-    memset(met->slots, 0, sizeof(met->slots)); /* 0 is of slot 0 alone: there 1, which is not */
-    met->slots[0] = 1;
-}
-
-static void add_word(struct line_grams *grams, struct met *met, uint32_t element)
-{
-    uint32_t *slot = &met->slots[met_slot(element)];
-    if (*slot == element)
-        return;
-    *slot = element;
+    uint32_t at = (element * 0x85ebca6bu) >> (32 - FOUND_BITS);
+    while (found->slots[at] != element && found->slots[at] != 0)
+        at = (at + 1) & ((1u << FOUND_BITS) - 1);
+    if (element == 0 ? found->zero : found->slots[at] == element)
+        return true;
+    found->zero |= element == 0;
+    found->slots[at] = element;
+    if (grams->words.count >= grams->count_max || grams->words.count >= FOUND_MAX)
+        return false;
     array_push(&grams->words, element);
+    return true;
 }
 
 static bool breaks_word(uint8_t c)
@@ -142,13 +144,13 @@ static uint32_t word_rank(const uint8_t *at)
     return gram * word_factor;
 }
 
-static void words_plain(struct line_grams *grams, struct met *met, const uint8_t *text, size_t from,
+static bool words_plain(struct line_grams *grams, struct found *found, const uint8_t *text,
                         size_t size)
 {
     size_t run = 0;
     uint32_t last = 0;
     bool any = false;
-    for (size_t i = from; i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         run = breaks_word(text[i]) ? 0 : run + 1;
         if (run < WORD_SPAN) {
             any = false;
@@ -159,11 +161,12 @@ static void words_plain(struct line_grams *grams, struct met *met, const uint8_t
             uint32_t rank = word_rank(text + i + 1 - WORD_SPAN + k);
             least = rank < least ? rank : least;
         }
-        if (!any || least != last)
-            add_word(grams, met, least);
+        if ((!any || least != last) && !add_word(grams, found, least))
+            return false;
         any = true;
         last = least;
     }
+    return true;
 }
 
 #if HAVE_AVX2_CODE
@@ -188,8 +191,8 @@ __attribute__((target("avx2"))) static __m256i word_ranks(const uint8_t *at)
 }
 
 /* `text` has PADDING bytes BREAK behind it. */
-__attribute__((target("avx2"))) static bool words_avx2(struct line_grams *grams, struct met *met,
-                                                       const uint8_t *text, size_t size)
+__attribute__((target("avx2"))) static bool
+words_avx2(struct line_grams *grams, struct found *found, const uint8_t *text, size_t size)
 {
     const __m256i rotate = _mm256_setr_epi32(7, 0, 1, 2, 3, 4, 5, 6);
     __m256i before = _mm256_setzero_si256(); /* lane 0: the choice of the window before */
@@ -214,11 +217,10 @@ __attribute__((target("avx2"))) static bool words_avx2(struct line_grams *grams,
         carry = windows >> 31;
         bytes >>= 32;
         while (fresh != 0) {
-            add_word(grams, met, choice[__builtin_ctz(fresh)]);
+            if (!add_word(grams, found, choice[__builtin_ctz(fresh)]))
+                return false;
             fresh &= fresh - 1;
         }
-        if (too_many(grams->words.items, &grams->words.count, grams->count_max))
-            return false;
     }
     return true;
 }
@@ -227,19 +229,13 @@ __attribute__((target("avx2"))) static bool words_avx2(struct line_grams *grams,
 /* `size` bytes of folded text with PADDING bytes BREAK behind it. */
 static bool find_words(struct line_grams *grams, const uint8_t *text, size_t size)
 {
-    struct met met;
-    met_init(&met);
+    struct found found;
+    memset(&found, 0, sizeof(found));
 #if HAVE_AVX2_CODE
-    if (!plain_only && __builtin_cpu_supports("avx2")) {
-        if (!words_avx2(grams, &met, text, size))
-            return false;
-        grams->words.count = unique(grams->words.items, grams->words.count);
-        return grams->words.count <= grams->count_max;
-    }
+    if (!plain_only && __builtin_cpu_supports("avx2"))
+        return words_avx2(grams, &found, text, size);
 #endif
-    words_plain(grams, &met, text, 0, size);
-    grams->words.count = unique(grams->words.items, grams->words.count);
-    return grams->words.count <= grams->count_max;
+    return words_plain(grams, &found, text, size);
 }
 
 /* ---- ids --------------------------------------------------------------------------------- */
@@ -253,25 +249,47 @@ static uint64_t id_rank(const uint8_t *at)
 {
     uint64_t gram;
     memcpy(&gram, at, sizeof(gram));
-    gram = (gram ^ gram >> 31) * 0xff51afd7ed558ccdu;
-    return (gram ^ gram >> 33) >> 1;
+    return gram * 0xff51afd7ed558ccdu >> 1;
 }
 
-/* One run of id bytes. */
-static void run_ids(struct line_grams *grams, const uint8_t *run, size_t size)
+/* Drops most of what comes again soon. */
+struct lately {
+    uint64_t slots[1 << LATELY_BITS];
+};
+
+static void add_id(struct line_grams *grams, struct lately *lately, uint64_t element)
 {
-    uint64_t ranks[ID_WINDOW];
-    uint64_t last = UINT64_MAX;
+    uint64_t *slot = &lately->slots[element & ((1 << LATELY_BITS) - 1)];
+    if (*slot == element + 1)
+        return;
+    *slot = element + 1; /* below 2^63 + 1: 0 is nobody's */
+    array_push(&grams->ids, element);
+}
+
+/* One run of id bytes.  The least of a window is looked for again only when it left. */
+static void run_ids(struct line_grams *grams, struct lately *lately, const uint8_t *run,
+                    size_t size)
+{
+    uint64_t ranks[ID_RING], least = UINT64_MAX;
+    size_t least_at = 0;
     for (size_t i = 0; i + ID_GRAM <= size; i++) {
-        ranks[i % ID_WINDOW] = id_rank(run + i);
-        if (i + 1 < ID_WINDOW)
-            continue;
-        uint64_t least = UINT64_MAX;
-        for (size_t k = 0; k < ID_WINDOW; k++)
-            least = ranks[k] < least ? ranks[k] : least;
-        if (least != last)
-            array_push(&grams->ids, least);
-        last = least;
+        uint64_t rank = ranks[i % ID_RING] = id_rank(run + i);
+        bool fresh = i + 1 == ID_WINDOW;
+        if (rank < least) {
+            least = rank;
+            least_at = i;
+            fresh = true;
+        } else if (least_at + ID_WINDOW == i) {
+            least = UINT64_MAX;
+            for (size_t k = i + 1 - ID_WINDOW; k <= i; k++)
+                if (ranks[k % ID_RING] < least) {
+                    least = ranks[k % ID_RING];
+                    least_at = k;
+                }
+            fresh = true;
+        }
+        if (fresh && i + 1 >= ID_WINDOW)
+            add_id(grams, lately, least);
     }
 }
 
@@ -279,6 +297,8 @@ static void run_ids(struct line_grams *grams, const uint8_t *run, size_t size)
 static bool find_ids(struct line_grams *grams, const uint8_t *text, size_t size)
 {
     size_t done = 0;
+    struct lately lately;
+    memset(&lately, 0, sizeof(lately));
     for (size_t at = 0; at < size; at += ID_SPAN) {
         if (at < done || !in_id(text[at]))
             continue;
@@ -289,12 +309,11 @@ static bool find_ids(struct line_grams *grams, const uint8_t *text, size_t size)
             to++;
         done = to;
         if (to - from >= ID_SPAN)
-            run_ids(grams, text + from, to - from);
-        if (too_many(grams->ids.items, &grams->ids.count, grams->count_max))
+            run_ids(grams, &lately, text + from, to - from);
+        if (grams->ids.count > grams->count_max)
             return false;
     }
-    grams->ids.count = unique(grams->ids.items, grams->ids.count);
-    return grams->ids.count <= grams->count_max;
+    return true;
 }
 
 /* ---- lines and needles --------------------------------------------------------------------- */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Elements as numbers below 2^63, some of them several times. */
+/* Elements as numbers below 2^63; words once each, ids perhaps several times. */
 struct line_grams {
     ARRAY(uint64_t) words;
     ARRAY(uint64_t) ids;
