@@ -58,6 +58,7 @@ struct closing {
     ARRAY(struct slice) lines;
     ARRAY(struct labels) metadata;
     size_t text;
+    bool no_skip_index;
 };
 
 /* ---- copying -------------------------------------------------------------- */
@@ -202,7 +203,7 @@ static bool entries_flush(struct closing *c, size_t position, struct error *err)
                                     .count = c->times.count,
                                     .level = c->text < CHUNK_TEXT_SMALL ? CHUNK_LEVEL_PLAIN
                                                                         : CHUNK_LEVEL_CLOSED,
-                                    .skip_index = !c->store->options.no_skip_index};
+                                    .skip_index = !c->no_skip_index};
     buffer_clear(&c->bytes);
     bool ok = chunk_encode_entries(&entries, c->lsn_max, 0, &c->bytes, err) &&
               rewrite_chunk(c->rewrite, position, buffer_slice(&c->bytes), err);
@@ -409,6 +410,7 @@ static bool rewrite_day(struct partitions *partitions, const struct partition_id
                         struct error *err)
 {
     struct closing *c = xcalloc(1, sizeof(*c));
+    c->no_skip_index = rule->no_skip_index;
     c->set = deletes->touched > 0 ? deletes->set : NULL;
     c->rewrite = rewrite_begin(partitions, id, deletes->dropped, err);
     bool ok = c->rewrite != NULL;

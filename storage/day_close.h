@@ -22,6 +22,7 @@ struct day_close_rule {
     int64_t quiet_s;   /* else: how long nothing was sealed into the day */
     bool deletes_only; /* only days that hold something deleted */
     uint32_t days_max; /* in this call; 0: all that are due */
+    bool no_skip_index;
     /* Called now and then while a day is written; false gives it up.  NULL: never. */
     bool (*go_on)(void *context);
     void *context;

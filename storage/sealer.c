@@ -485,7 +485,8 @@ static bool retention_due(struct sealer *sealer, struct error *err)
 bool sealer_close_days(struct store *store, int64_t now_ns, struct error *err)
 {
     uint32_t closed;
-    struct day_close_rule rule = {.now_ns = now_ns, .at_once = true};
+    struct day_close_rule rule = {
+        .now_ns = now_ns, .at_once = true, .no_skip_index = store->options.no_skip_index};
     struct freeze_rule all = {.all = true};
     pthread_mutex_lock(&store->seal_lock);
     freeze_all(store, &all, false);
@@ -498,8 +499,10 @@ bool sealer_clean_tombstones(struct store *store, struct error *err)
 {
     uint32_t closed;
     struct freeze_rule all = {.all = true};
-    struct day_close_rule rule = {
-        .now_ns = store_now_ns(store), .at_once = true, .deletes_only = true};
+    struct day_close_rule rule = {.now_ns = store_now_ns(store),
+                                  .at_once = true,
+                                  .deletes_only = true,
+                                  .no_skip_index = store->options.no_skip_index};
     pthread_mutex_lock(&store->seal_lock);
     freeze_all(store, &all, false);
     bool ok = seal_all_heads(store, err) && day_close_due(store, &rule, &closed, err) &&
@@ -537,6 +540,7 @@ static bool close_due(struct sealer *sealer, struct error *err)
     struct day_close_rule rule = {.now_ns = store_now_ns(store),
                                   .quiet_s = CLOSE_QUIET_S,
                                   .days_max = 1,
+                                  .no_skip_index = store->options.no_skip_index,
                                   .go_on = close_goes_on,
                                   .context = sealer};
     bool ok = day_close_due(store, &rule, &closed, err);
