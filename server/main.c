@@ -17,6 +17,7 @@
 #include "storage/store.h"
 
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,25 +74,71 @@ static void wait_for_signal(const sigset_t *signals, struct store *store)
     log_info("stopping", LOG_TEXT("signal", strsignal(number)));
 }
 
+/* Replay on a thread of its own: the main thread must hear signals. */
+struct opening {
+    struct store *store;
+    struct error err;
+    bool good, done; /* done: atomic */
+};
+
+static void *finish_opening(void *context)
+{
+    struct opening *opening = context;
+    opening->good = store_open_finish(opening->store, &opening->err);
+    __atomic_store_n(&opening->done, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+/* While the server answers already; false: failed, or a signal came first. */
+static bool open_store(struct store *store, const sigset_t *signals, int *code)
+{
+    static const struct timespec moment = {.tv_nsec = 20 * NS_PER_MS};
+    struct opening opening = {.store = store};
+    bool stop = false;
+    pthread_t thread;
+    int failed = pthread_create(&thread, NULL, finish_opening, &opening);
+    if (failed != 0) { /* then without a thread */
+        finish_opening(&opening);
+    } else {
+        while (!__atomic_load_n(&opening.done, __ATOMIC_ACQUIRE))
+            if (sigtimedwait(signals, NULL, &moment) > 0) {
+                stop = true;
+                store_open_cancel(store);
+            }
+        pthread_join(thread, NULL);
+    }
+    if (opening.good)
+        log_replay(store);
+    if (opening.good && !stop)
+        return true;
+    if (stop) {
+        log_info("stopping", LOG_TEXT("signal", "before the start was complete"));
+    } else {
+        log_error("cannot open the data directory", LOG_ERR(&opening.err));
+        *code = EXIT_FAILED;
+    }
+    return false;
+}
+
 static int serve(const struct options *options, const sigset_t *signals)
 {
     struct error err = {0};
     struct store_options store_options;
     ledger_set_limit(options_memory(options));
     options_for_store(options, &store_options);
-    struct store *store = store_open(&store_options, &err);
+    struct store *store = store_open_begin(&store_options, &err);
     if (!store) {
         log_error("cannot open the data directory", LOG_TEXT("data", options->data), LOG_ERR(&err));
         return EXIT_FAILED;
     }
-    log_replay(store);
     int code = EXIT_SUCCESS;
     struct server *server = server_start(options, store, &err);
     if (server) {
         log_info("listening", LOG_TEXT("address", server_address(server)),
                  LOG_TEXT("data", options->data), LOG_TEXT("version", ETINDE_VERSION),
                  LOG_TEXT("commit", ETINDE_COMMIT));
-        wait_for_signal(signals, store);
+        if (open_store(store, signals, &code))
+            wait_for_signal(signals, store);
         if (!server_stop(server))
             log_warn("some requests had to be canceled to stop in time");
     } else {

@@ -72,7 +72,7 @@ bool push_begin(struct push *push, struct call *call, enum store_kind kind,
     buffer_init(&push->report, PUSH_REPORT_MAX);
     count_add(&server->counters.push_requests[kind], 1);
     count_add(&server->counters.push_bytes[kind], call->request->body.size);
-    if (!store_writable(server->store, &err)) { /* before any work is done for it */
+    if (!store_takes_batches(server->store, &err)) { /* before any work is done for it */
         call_fail(call, &err);
         return false;
     }
@@ -143,7 +143,7 @@ void push_stop(struct push *push, const struct error *err)
 {
     push->stopped = *err;
     struct error writable = {0};
-    if (err->code == ERR_UNAVAILABLE && store_writable(push->call->server->store, &writable))
+    if (err->code == ERR_UNAVAILABLE && store_takes_batches(push->call->server->store, &writable))
         push->stopped.code = ERR_TOO_LARGE; /* only this batch is: the same will never fit */
 }
 

@@ -180,6 +180,13 @@ static bool routes_begin(void *context, struct http_request *request)
         response->status = 204;
         return false;
     }
+    struct error err = {0};
+    if (route->family != API_PLAIN && !route->is_push && !store_is_ready(server->store) &&
+        !store_writable(server->store, &err)) {
+        http_response_text(response, 503, "%s", err.message);
+        response->retry_after_s = 1;
+        return false;
+    }
     if (!(route->methods & request->method)) {
         http_response_text(response, 405, "Method Not Allowed");
         http_response_header(response, "Allow", allow_text(route->methods));

@@ -97,6 +97,28 @@ static void append_refusals(struct buffer *out, const struct store_stats *s)
     }
 }
 
+/* What the last start did, or does now. */
+static void append_replay(struct buffer *out, const struct server *server)
+{
+    struct store_replay r;
+    store_replay_report(server->store, &r);
+    one(out, "etinde_ready", GAUGE, "0 while the log is being replayed after a start.",
+        store_is_ready(server->store) ? 1 : 0);
+    one(out, "prometheus_tsdb_data_replay_duration_seconds", GAUGE,
+        "Time the log's replay took at the start.", (double)r.duration_ns / 1e9);
+    one(out, "etinde_replay_bytes", GAUGE, "Bytes of the log replayed at the start.",
+        number(r.bytes));
+    one(out, "etinde_replay_log_bytes", GAUGE, "Bytes of the log found at the start.",
+        number(r.bytes_all));
+    one(out, "etinde_replay_samples", GAUGE, "Samples in what was replayed.", number(r.samples));
+    one(out, "etinde_replay_entries", GAUGE, "Log entries in what was replayed.",
+        number(r.entries));
+    one(out, "etinde_replay_sealed", GAUGE, "Of both, what was in partitions already.",
+        number(r.skipped));
+    one(out, "etinde_replay_torn_bytes", GAUGE, "Bytes cut off at damaged or torn places.",
+        number(r.torn_bytes));
+}
+
 static void append_store(struct buffer *out, const struct server *server,
                          const struct store_stats *s)
 {
@@ -373,6 +395,7 @@ void status_metrics(struct call *call)
     append_appends(out, &stats);
     append_refusals(out, &stats);
     append_store(out, call->server, &stats);
+    append_replay(out, call->server);
     append_pushes(out, &call->server->counters);
     append_queries(out, call->server);
     append_http(out, call->server);

@@ -1,10 +1,10 @@
 /*
  * server.c - see server.h: what is started, in which order, and how it stops.
  *
- * Start: query threads, then HTTP.  Stop: /ready turns to 503, HTTP takes no
- * more connections, running requests are answered (their queries and commits
- * go on), then the query threads and their helpers end, then the HTTP threads.  The store is
- * closed by the caller after that.
+ * Start: query threads, then HTTP; the store may still be replaying its log (main.c).  Stop: /ready
+ * turns to 503, HTTP takes no more connections, running requests are answered (their queries and
+ * commits go on), then the query threads and their helpers end, then the HTTP threads.  The store
+ * is closed by the caller after that.
  */
 #include "server/server.h"
 

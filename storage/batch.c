@@ -169,7 +169,7 @@ static void set_bounds(struct batch *batch, enum store_kind kind)
 struct batch *batch_new(struct store *store, struct slice tenant, enum store_kind kind,
                         struct error *err)
 {
-    if (!store_writable(store, err))
+    if (!store_takes_batches(store, err))
         return NULL;
     struct head *head = store_head(store, tenant, kind);
     if (head == NULL)

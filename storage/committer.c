@@ -504,25 +504,37 @@ static void *run(void *context)
 
 /* ---- life -------------------------------------------------------------- */
 
-struct committer *committer_start(struct store *store, struct error *err)
+struct committer *committer_new(struct store *store)
 {
     struct committer *c = xcalloc(1, sizeof(*c));
     c->store = store;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->wake, NULL);
     buffer_init(&c->bytes, UINT32_MAX);
-    if (!roll(c, err)) {
-        committer_free(c);
-        return NULL;
-    }
+    return c;
+}
+
+bool committer_start(struct committer *c, struct error *err)
+{
     int failed = pthread_create(&c->thread, NULL, run, c);
-    if (failed != 0) {
-        committer_free(c);
-        return error_null(err, ERR_IO, "starting the log's thread: %s", strerror(failed));
-    }
+    if (failed != 0)
+        return error_set(err, ERR_IO, "starting the log's thread: %s", strerror(failed));
     c->started = true;
     pthread_setname_np(c->thread, "wal");
-    return c;
+    return true;
+}
+
+void committer_refuse(struct committer *c, const struct error *cause)
+{
+    pthread_mutex_lock(&c->lock);
+    struct batch *waiting = c->first;
+    c->first = c->last = NULL;
+    c->queued = 0;
+    c->failed = true;
+    c->cause = *cause;
+    pthread_mutex_unlock(&c->lock);
+    c->defined.count = 0;
+    refuse_group(c, waiting, cause);
 }
 
 void committer_stop(struct committer *c, bool abandon)

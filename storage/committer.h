@@ -16,8 +16,14 @@ struct committer; /* opaque: fields in committer.c */
 struct error;
 struct store;
 
-/* Starts the thread; the first segment is made at once. */
-struct committer *committer_start(struct store *store, struct error *err) MUST_CHECK;
+/* Takes batches into its queue from now on. */
+struct committer *committer_new(struct store *store);
+
+/* After replay and committer_roll(): starts the thread. */
+bool committer_start(struct committer *committer, struct error *err) MUST_CHECK;
+
+/* Instead, when it cannot be started: refuses what has queued up, and all that comes. */
+void committer_refuse(struct committer *committer, const struct error *cause);
 
 /* Waits until the queue is empty and ends the thread.  `abandon`: drops the queue instead. */
 void committer_stop(struct committer *committer, bool abandon);
@@ -32,7 +38,7 @@ bool committer_writable(struct committer *committer, struct error *err);
 /* Has the last write failed?  True fills `err`. */
 bool committer_problem(struct committer *committer, struct error *err);
 
-/* After committer_stop: start an empty segment, so that all others may go. */
+/* While the thread does not run: start an empty segment, so that all others may go. */
 bool committer_roll(struct committer *committer, struct error *err) MUST_CHECK;
 
 #endif

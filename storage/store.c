@@ -1,8 +1,9 @@
 /*
  * store.c - opening, closing and watching a store (see store.h).
  *
- * Opening: defaults, directory, lock file, catalog, partitions, replay of the
- * log, then the two threads: the WAL writer (committer.c) and the sealer.
+ * Opening: defaults, directory, lock file, catalog, partitions, the queue of batches;
+ * then replay of the log and the two threads: the WAL writer (committer.c), which
+ * finds what has queued up meanwhile, and the sealer.
  * Closing seals everything and leaves a log without entries, so that the next
  * start has nothing to replay.
  */
@@ -143,14 +144,10 @@ static bool open_parts(struct store *store, struct error *err)
     if (store->partitions == NULL ||
         (store->options.repair &&
          !partitions_set_aside(store->partitions, store->catalog, &set_aside, err)) ||
-        !catalog_load_tombstones(store->catalog, store->tombstones, err) ||
-        !store_replay_wal(store, err))
+        !catalog_load_tombstones(store->catalog, store->tombstones, err))
         return false;
-    store->committer = committer_start(store, err);
-    if (store->committer == NULL)
-        return false;
-    store->sealer = sealer_start(store, err);
-    return store->sealer != NULL;
+    store->committer = committer_new(store);
+    return true;
 }
 
 static void store_destroy(struct store *store)
@@ -176,7 +173,7 @@ static void store_destroy(struct store *store)
     free(store);
 }
 
-struct store *store_open(const struct store_options *options, struct error *err)
+struct store *store_open_begin(const struct store_options *options, struct error *err)
 {
     struct store *store = xcalloc(1, sizeof(*store));
     store->options = *options;
@@ -194,6 +191,48 @@ struct store *store_open(const struct store_options *options, struct error *err)
         store_destroy(store);
         error_prefix(err, "opening the store in %s", options->directory);
         return NULL;
+    }
+    return store;
+}
+
+/* The sealer first: from the first group on the WAL writer wakes it. */
+static bool start_threads(struct store *store, struct error *err)
+{
+    if (!committer_roll(store->committer, err))
+        return false;
+    store->sealer = sealer_start(store, err);
+    return store->sealer != NULL && committer_start(store->committer, err);
+}
+
+bool store_open_finish(struct store *store, struct error *err)
+{
+    struct error cause = {0};
+    if (store_replay_wal(store, &cause) && start_threads(store, &cause)) {
+        __atomic_store_n(&store->ready, true, __ATOMIC_RELEASE);
+        return true;
+    }
+    committer_refuse(store->committer, &cause);
+    if (err)
+        *err = cause;
+    return error_prefix(err, "opening the store in %s", store->directory);
+}
+
+void store_open_cancel(struct store *store)
+{
+    __atomic_store_n(&store->cancel_open, true, __ATOMIC_RELEASE);
+}
+
+bool store_is_ready(const struct store *store)
+{
+    return __atomic_load_n(&store->ready, __ATOMIC_ACQUIRE);
+}
+
+struct store *store_open(const struct store_options *options, struct error *err)
+{
+    struct store *store = store_open_begin(options, err);
+    if (store && !store_open_finish(store, err)) {
+        store_abandon(store);
+        store = NULL;
     }
     return store;
 }
@@ -226,6 +265,10 @@ bool store_close(struct store *store, struct error *err)
 {
     if (store == NULL)
         return true;
+    if (!store_is_ready(store)) { /* nothing is known of the log's end: leave all as it is */
+        store_abandon(store);
+        return true;
+    }
     committer_stop(store->committer, false);
     sealer_stop(store->sealer);
     bool ok = wal_failed(store->wal) ? error_set(err, ERR_IO, "the log failed before")
@@ -236,7 +279,18 @@ bool store_close(struct store *store, struct error *err)
 
 void store_replay_report(const struct store *store, struct store_replay *report)
 {
-    *report = store->replay;
+    const struct store_replay *r = &store->replay;
+    *report = (struct store_replay){
+        .segments = store_counter(&r->segments),
+        .records = store_counter(&r->records),
+        .samples = store_counter(&r->samples),
+        .entries = store_counter(&r->entries),
+        .skipped = store_counter(&r->skipped),
+        .torn_bytes = store_counter(&r->torn_bytes),
+        .bytes = store_counter(&r->bytes),
+        .bytes_all = store_counter(&r->bytes_all),
+        .duration_ns = __atomic_load_n(&r->duration_ns, __ATOMIC_RELAXED),
+    };
 }
 
 /* ---- upkeep ------------------------------------------------------------ */
@@ -271,14 +325,24 @@ static bool memory_is_short(struct store *store, struct error *err)
     return true;
 }
 
-bool store_writable(struct store *store, struct error *err)
+bool store_takes_batches(struct store *store, struct error *err)
 {
     if (!committer_writable(store->committer, err))
         return false;
     if (!memory_is_short(store, err))
         return true;
-    sealer_wake(store->sealer);
+    if (store_is_ready(store))
+        sealer_wake(store->sealer);
     return false;
+}
+
+bool store_writable(struct store *store, struct error *err)
+{
+    if (!store_is_ready(store))
+        return error_set(err, ERR_UNAVAILABLE, "the log is being replayed: %llu of %llu bytes",
+                         (unsigned long long)store_counter(&store->replay.bytes),
+                         (unsigned long long)store_counter(&store->replay.bytes_all));
+    return store_takes_batches(store, err);
 }
 
 bool store_problem(struct store *store, struct error *err)
@@ -349,8 +413,9 @@ void store_stats_read(struct store *store, struct store_stats *stats)
                           store_head(store, slice_from_text(head->tenant), STORE_METRIC) == NULL;
     }
     stats->index_memory_bytes += metadata_memory(store->metadata);
-    struct wal_stats wal;
-    wal_stats_read(store->wal, &wal);
+    struct wal_stats wal = {.bytes = store_counter(&store->replay.bytes_all)};
+    if (store_is_ready(store))
+        wal_stats_read(store->wal, &wal);
     stats->wal_records = wal.records;
     stats->wal_bytes_written = wal.bytes_written;
     stats->wal_syncs = wal.syncs;

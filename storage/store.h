@@ -30,6 +30,7 @@
 #include "storage/store_changes.h"
 #include "storage/store_options.h"
 #include "storage/store_read.h"
+#include "storage/store_stats.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,17 +46,27 @@ struct store; /* opaque: fields in store.c */
 /* Opens or creates; replays the WAL.  Fails when another process holds the directory. */
 struct store *store_open(const struct store_options *options, struct error *err) MUST_CHECK;
 
+/*
+ * The same in two steps, so that a server can answer meanwhile: the first takes the
+ * directory, the second replays.  Between them batches can be filled and committed: they
+ * wait in a queue that is bounded as always, are written behind what was replayed and
+ * answered then.  Statistics can be read; nothing else, until store_is_ready().  When the
+ * second fails, those batches are refused; the store is then only good for store_close().
+ */
+struct store *store_open_begin(const struct store_options *options, struct error *err) MUST_CHECK;
+bool store_open_finish(struct store *store, struct error *err) MUST_CHECK;
+
+/* From another thread: store_open_finish() shall fail soon, with ERR_CANCELED. */
+void store_open_cancel(struct store *store);
+bool store_is_ready(const struct store *store);
+
 /* Commits what was enqueued, seals the head, removes the WAL it no longer needs. */
 bool store_close(struct store *store, struct error *err);
 
 /* For tests of crashes: lets go of everything without writing anything more. */
 void store_abandon(struct store *store);
 
-/* What replay did at open, for the log. */
-struct store_replay {
-    uint64_t segments, records, samples, entries, skipped, torn_bytes;
-    int64_t duration_ns;
-};
+/* What replay did at open, or has done so far: any thread. */
 void store_replay_report(const struct store *store, struct store_replay *report);
 
 /* ---- writing ---------------------------------------------------------- */
@@ -130,15 +141,6 @@ void batch_metadata(struct batch *batch, struct slice family, struct slice type,
 void batch_set_producer(struct batch *batch, struct slice producer, uint64_t epoch,
                         uint64_t sequence);
 
-/* Why an entry was refused when the batch was applied to the head. */
-enum refusal_reason {
-    REFUSED_DUPLICATE,    /* same time, another value (metrics) */
-    REFUSED_OUT_OF_ORDER, /* older than the out-of-order window allows */
-    REFUSED_TOO_OLD,      /* older than past_ns or retention */
-    REFUSED_TOO_NEW,      /* later than now + future_ns */
-    REFUSED_REASONS
-};
-
 enum { BATCH_REFUSALS_SHOWN = 10 };
 
 struct batch_result {
@@ -211,27 +213,16 @@ bool store_retention(struct store *store, struct error *err) MUST_CHECK;
 /* Does the store take writes?  False fills `err` with the reason, which is an ERR_UNAVAILABLE. */
 bool store_writable(struct store *store, struct error *err) MUST_CHECK;
 
+/* The same, but during replay, too: batches wait then. */
+bool store_takes_batches(struct store *store, struct error *err) MUST_CHECK;
+
 /*
  * Has the last write to the log or the last seal pass failed?  True fills `err`.  Other than
  * store_writable() it stays so until one succeeds.
  */
 bool store_problem(struct store *store, struct error *err);
 
-/* Counters since the start and gauges of now; names as in /metrics. */
-struct store_stats {
-    uint64_t samples_appended, entries_appended, line_bytes_appended;
-    uint64_t refused[STORE_KINDS][REFUSED_REASONS];
-    uint64_t series[STORE_KINDS], series_created[STORE_KINDS], series_removed[STORE_KINDS];
-    uint64_t tenants;
-    uint64_t head_chunks, head_memory_bytes, index_memory_bytes;
-    uint64_t wal_records, wal_bytes_written, wal_syncs, wal_segments, wal_bytes;
-    uint64_t wal_sync_ns_total, wal_sync_ns_max;
-    uint64_t seals, seal_failures, chunks_sealed, seal_ns_total;
-    uint64_t partitions, partition_bytes, partitions_deleted;
-    uint64_t batches_repeated;
-    uint64_t tombstones, tombstone_bytes; /* deletes that are not in the files yet */
-    int64_t oldest_ns, newest_ns;         /* of the head, metric samples; 0 when empty */
-};
+/* Counters since the start and gauges of now. */
 void store_stats_read(struct store *store, struct store_stats *stats);
 
 #include "storage/store_delete.h" /* the manual's chapter on deleting */

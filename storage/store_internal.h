@@ -62,7 +62,9 @@ struct store {
     uint64_t head_memory;      /* atomic: bytes of all chunks, as of the last group or seal */
     uint64_t log_memory;       /* atomic: those of logs */
     struct store_counters counters;
-    struct store_replay replay;
+    struct store_replay replay; /* its numbers are atomic */
+    bool ready;                 /* atomic: replayed, and the threads run */
+    bool cancel_open;           /* atomic: replay shall end */
 };
 
 static inline void store_count(uint64_t *counter, uint64_t more)
@@ -104,7 +106,7 @@ uint32_t store_oldest_batch_s(struct store *store);
 /* Free what is kept for reuse; no batch lives any more. */
 void store_free_batches(struct store *store);
 
-/* Replay all segments; fills store->wal and store->replay.  Nothing else runs yet. */
+/* Replay all segments; fills store->wal and store->replay.  Only batches are filled meanwhile. */
 bool store_replay_wal(struct store *store, struct error *err) MUST_CHECK;
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * wal_replay.c - from the log back to the head, at start.
  *
- * Runs alone, before the store's threads.  Segments are read in order, records
- * go through the same head_apply as live batches; what a partition's marks cover
- * is decided again but not stored again.  When the head grows over half its
+ * Runs before the store's threads; meanwhile request threads fill batches, which create
+ * series but change nothing on which decisions depend, and wait for its end.  Segments are
+ * read in order, records go through the same head_apply as live batches; what a partition's
+ * marks cover is decided again but not stored again.  When the head grows over half its
  * limit it is sealed on the way.  Bad bytes: docs/format-wal.md.
  */
 #include "storage/store_internal.h"
@@ -17,6 +18,7 @@
 #include "storage/wal_read.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 enum { PATH_SIZE = 4096, DAYS_HELD_MAX = 32 };
 
@@ -272,10 +274,9 @@ static bool replay_batch(struct replay *r, const struct wal_record *record, stru
         return malformed("batch", err);
     if (batch.has_producer)
         producers_add(r->store->producers, &batch.id);
-    uint64_t *stored =
-        batch.kind == STORE_METRIC ? &r->store->replay.samples : &r->store->replay.entries;
-    *stored += applied.stored;
-    r->store->replay.skipped += applied.skipped;
+    struct store_replay *report = &r->store->replay;
+    store_count(batch.kind == STORE_METRIC ? &report->samples : &report->entries, applied.stored);
+    store_count(&report->skipped, applied.skipped);
     __atomic_add_fetch(&r->store->head_memory, (uint64_t)applied.memory, __ATOMIC_RELAXED);
     if (batch.kind == STORE_LOG)
         __atomic_add_fetch(&r->store->log_memory, (uint64_t)applied.memory, __ATOMIC_RELAXED);
@@ -308,7 +309,7 @@ static bool replay_tombstone(struct replay *r, const struct wal_record *record, 
 
 static bool replay_record(struct replay *r, const struct wal_record *record, struct error *err)
 {
-    r->store->replay.records++;
+    store_count(&r->store->replay.records, 1);
     switch (record->type) {
     case WAL_SERIES:
         return replay_series(r, record->payload, err);
@@ -343,7 +344,7 @@ static bool cut(struct replay *r, const char *path, const struct wal_reader *rea
     AUTO(fd_drop) int fd = file_open(path, O_RDWR | O_CLOEXEC, 0, err);
     if (fd < 0 || !file_truncate(fd, wal_reader_offset(reader), err) || !file_sync(fd, err))
         return error_prefix(err, "cutting the torn end of %s", path);
-    r->store->replay.torn_bytes += wal_reader_size(reader) - wal_reader_offset(reader);
+    store_count(&r->store->replay.torn_bytes, wal_reader_size(reader) - wal_reader_offset(reader));
     return true;
 }
 
@@ -359,7 +360,7 @@ static bool bad_record(struct replay *r, const char *path, struct wal_reader *re
     if (damaged && !r->store->options.repair)
         return error_set(err, ERR_CORRUPT,
                          "%s is damaged at offset %llu (record %llu): acknowledged entries would "
-                         "be lost; start with repair to cut it there",
+                         "be lost; a start with --repair cuts it there",
                          path, (unsigned long long)wal_reader_offset(reader),
                          (unsigned long long)wal_reader_next_lsn(reader));
     return cut(r, path, reader, err);
@@ -380,6 +381,9 @@ static bool replay_records(struct replay *r, const char *path, struct wal_reader
             return bad_record(r, path, reader, last, err);
         if (!replay_record(r, &record, err))
             return error_prefix(err, "%s, offset %llu", path, (unsigned long long)offset);
+        store_count(&r->store->replay.bytes, wal_reader_offset(reader) - offset);
+        if (UNLIKELY(__atomic_load_n(&r->store->cancel_open, __ATOMIC_ACQUIRE)))
+            return error_set(err, ERR_CANCELED, "replay was ended early");
         if (store_counter(&r->store->head_memory) > r->store->options.head_memory_max / 2 &&
             !sealer_seal_all(r->store, err))
             return error_prefix(err, "sealing during replay");
@@ -394,7 +398,7 @@ static bool bad_header(struct replay *r, const char *path, struct wal_reader *re
     bool cut_short = last && (size <= WAL_HEADER_SIZE || wal_reader_is_blank(reader));
     if (!cut_short && !r->store->options.repair)
         return error_set(err, ERR_CORRUPT, "%s is damaged at offset 0 (no valid header)", path);
-    r->store->replay.torn_bytes += size;
+    store_count(&r->store->replay.torn_bytes, size);
     return file_unlink(path, err);
 }
 
@@ -424,7 +428,7 @@ static bool replay_segment(struct replay *r, uint64_t number, bool last, struct 
         r->next_lsn = wal_reader_next_lsn(reader);
         struct wal_known known = {number, r->next_lsn - 1, wal_reader_offset(reader)};
         array_push(&r->known, known);
-        r->store->replay.segments++;
+        store_count(&r->store->replay.segments, 1);
     }
     wal_reader_close(reader);
     return ok;
@@ -461,8 +465,21 @@ static bool lsn_from_partitions(struct replay *r, struct error *err)
     return true;
 }
 
+/* For the report of how far it is; a file that is gone will be missed later. */
+static void measure_all(struct replay *r, const uint64_t *numbers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char path[PATH_SIZE];
+        struct stat info;
+        wal_path(r->store->directory, numbers[i], path, sizeof(path));
+        if (stat(path, &info) == 0)
+            store_count(&r->store->replay.bytes_all, (uint64_t)info.st_size);
+    }
+}
+
 static bool replay_all(struct replay *r, const uint64_t *numbers, size_t count, struct error *err)
 {
+    measure_all(r, numbers, count);
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && numbers[i] != numbers[i - 1] + 1 && !r->store->options.repair)
             return error_set(err, ERR_CORRUPT, "log segment %llu is missing",
@@ -515,6 +532,6 @@ bool store_replay_wal(struct store *store, struct error *err)
     }
     free(numbers);
     replay_done(&r);
-    store->replay.duration_ns = clock_monotonic_ns() - start;
+    __atomic_store_n(&store->replay.duration_ns, clock_monotonic_ns() - start, __ATOMIC_RELAXED);
     return ok;
 }

@@ -6,6 +6,7 @@ server is ended at some moment, started again on the same folder, and must
 give back every acknowledged sample and line, none of them twice, and nothing
 that was never sent.
 """
+import os
 import random
 import signal
 import threading
@@ -104,8 +105,37 @@ def compare(name, etinde, began, known):
                  all(len(b) == 10 for b in batches.values()), repr(batches)[:200])
 
 
+def damaged_log():
+    """Damage in a segment that is not the last: refused with file and offset, until --repair."""
+    with e2e.folder() as path:
+        etinde = e2e.Etinde(path, "--storage.seal_interval", "1h").start()
+        for at in range(3):
+            etinde.write([({"__name__": "d"}, [(int(time.time() * 1000) + at, at)])])
+        etinde.stop(signal.SIGKILL)
+        etinde.start().stop(signal.SIGKILL)  # begins another segment
+        with open(os.path.join(etinde.data, "wal", "00000001.wal"), "r+b") as f:
+            f.seek(-5, os.SEEK_END)
+            f.write(b"?")
+        try:
+            etinde.start()
+            report.check("a damaged log is refused", False)
+            etinde.stop()
+        except RuntimeError as e:
+            report.check("a damaged log is refused, with file and offset",
+                         "00000001.wal is damaged at offset" in str(e) and "--repair" in str(e),
+                         str(e)[-500:])
+            report.equal("the exit code is 1", etinde.process.child.wait(), 1)
+        etinde.options.append("--repair")
+        etinde.start()
+        answer = etinde.query("d[1m]", time.time() + 1).json["data"]["result"]
+        report.equal("--repair keeps what stands before the damage",
+                     [float(v) for _, v in answer[0]["values"]], [0.0, 1.0])
+        etinde.stop()
+
+
 def main():
     random.seed(7)
+    damaged_log()
     began = time.time()
     known = {"samples": {}, "lines": [], "sent_lines": set(), "sent_samples": set()}
     slowest = 0.0
