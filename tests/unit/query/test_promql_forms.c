@@ -42,7 +42,7 @@ static void long_ones_are_split(void **state)
     formats("-(quantile(0.5, b_total{" WIDE "} + b_total))",
             "-(\n  quantile(\n    0.5,\n    b_total{" WIDE "} + b_total\n  )\n)");
     formats("max_over_time(sum(b_total{" WIDE "} + b_total)[5m:1m] offset 1m)",
-            "max_over_time(\n  sum(\n    b_total{" WIDE "} + b_total\n  )[5m:1m] offset 1m\n)");
+            "max_over_time(\n  sum(b_total{" WIDE "} + b_total)[5m:1m] offset 1m\n)");
 }
 
 static void tree_is(const char *text, const char *expected)
