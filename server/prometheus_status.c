@@ -9,9 +9,11 @@
 #include "base/duration.h"
 #include "base/json_writer.h"
 #include "base/ledger.h"
+#include "base/number.h"
 #include "server/api.h"
 #include "server/call.h"
 #include "server/options.h"
+#include "storage/cardinality.h"
 #include "storage/store.h"
 
 #include <stdlib.h>
@@ -21,6 +23,8 @@
 
 /* The Prometheus whose API this is: Grafana chooses features by it. */
 #define PROMETHEUS_VERSION "3.5.0"
+
+enum { RANKING_DEFAULT = 10, RANKING_MAX = 10000 };
 
 static void write_text(struct json_writer *w, const char *key, const char *value)
 {
@@ -173,29 +177,60 @@ void prometheus_config(struct call *call)
     call_json_end(call, &w);
 }
 
-/* Only what the store counts anyway; the rankings stay empty until there is an index for them. */
+static void write_ranking(struct json_writer *w, const char *key, const struct ranking *ranking)
+{
+    json_write_key(w, slice_from_text(key));
+    json_write_array_begin(w);
+    for (size_t i = 0; i < ranking->count; i++) {
+        json_write_object_begin(w);
+        json_write_key(w, SLICE("name"));
+        json_write_string(w, ranking->items[i].name);
+        write_number(w, "value", (int64_t)ranking->items[i].value);
+        json_write_object_end(w);
+    }
+    json_write_array_end(w);
+}
+
+static bool read_limit(struct call *call, int64_t *limit, struct error *err)
+{
+    struct slice text = form_get(&call->form, SLICE("limit"));
+    *limit = RANKING_DEFAULT;
+    if (text.size == 0)
+        return true;
+    if (!slice_parse_i64(text, limit) || *limit < 1)
+        return error_set(err, ERR_INVALID, "limit must be a positive number");
+    return *limit <= RANKING_MAX ||
+           error_set(err, ERR_INVALID, "limit must not exceed %d", RANKING_MAX);
+}
+
+/* Of the head of the tenant, as Prometheus: series that have samples not sealed yet, or lately. */
 void prometheus_tsdb(struct call *call)
 {
-    static const char *const rankings[] = {"seriesCountByMetricName", "labelValueCountByLabelName",
-                                           "memoryInBytesByLabelName",
-                                           "seriesCountByLabelValuePair"};
-    struct store_stats stats;
+    struct cardinality c;
     struct json_writer w;
-    store_stats_read(call->server->store, &stats);
+    struct error err = {0};
+    int64_t limit;
+    if (!read_limit(call, &limit, &err) ||
+        !store_cardinality(call->server->store, call->tenant, STORE_METRIC, (size_t)limit,
+                           call->arena, &c, &err)) {
+        call_fail(call, &err);
+        return;
+    }
+    bool empty = c.oldest_ns > c.newest_ns;
     call_json_begin(call, &w);
     json_write_object_begin(&w);
     json_write_key(&w, SLICE("headStats"));
     json_write_object_begin(&w);
-    write_number(&w, "numSeries", (int64_t)stats.series[STORE_METRIC]);
-    write_number(&w, "chunkCount", (int64_t)stats.head_chunks);
-    write_number(&w, "minTime", stats.oldest_ns / NS_PER_MS);
-    write_number(&w, "maxTime", stats.newest_ns / NS_PER_MS);
+    write_number(&w, "numSeries", (int64_t)c.series);
+    write_number(&w, "numLabelPairs", (int64_t)c.label_pairs);
+    write_number(&w, "chunkCount", (int64_t)c.chunks);
+    write_number(&w, "minTime", empty ? INT64_MAX : c.oldest_ns / NS_PER_MS);
+    write_number(&w, "maxTime", empty ? INT64_MIN : c.newest_ns / NS_PER_MS);
     json_write_object_end(&w);
-    for (size_t i = 0; i < COUNT_OF(rankings); i++) {
-        json_write_key(&w, slice_from_text(rankings[i]));
-        json_write_array_begin(&w);
-        json_write_array_end(&w);
-    }
+    write_ranking(&w, "seriesCountByMetricName", &c.metrics);
+    write_ranking(&w, "labelValueCountByLabelName", &c.label_values);
+    write_ranking(&w, "memoryInBytesByLabelName", &c.label_bytes);
+    write_ranking(&w, "seriesCountByLabelValuePair", &c.pairs);
     json_write_object_end(&w);
     call_json_end(call, &w);
 }
