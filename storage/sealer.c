@@ -32,7 +32,8 @@ enum {
     CLOSE_AFTER_FAILURE_S = 600,
     CLOSE_QUIET_S = 300,
     LOG_CHUNK_LARGE = 32 * 1024,
-    SHORT_UNUSED_S = 30, /* when memory is short */
+    SMALL_HEAD = 1024 * 1024, /* its log is replayed in milliseconds */
+    SHORT_UNUSED_S = 30,      /* when memory is short */
     TRIM_EVERY_S = 5,
     LABELS_MAX = 65535
 };
@@ -293,6 +294,50 @@ bool sealer_seal_all(struct store *store, struct error *err)
     freeze_all(store, &rule, false);
     bool ok = seal_all_heads(store, err) && remove_segments(store, err);
     pthread_mutex_unlock(&store->seal_lock);
+    return ok;
+}
+
+struct sized_head {
+    struct head *head;
+    size_t bytes;
+};
+
+static int larger_first(const void *a, const void *b)
+{
+    size_t left = ((const struct sized_head *)a)->bytes;
+    size_t right = ((const struct sized_head *)b)->bytes;
+    return left > right ? -1 : left < right;
+}
+
+bool sealer_seal_at_end(struct store *store, int64_t budget_ns, bool *all, struct error *err)
+{
+    struct freeze_rule rule = {.all = true};
+    ARRAY(struct sized_head) sizes = {0};
+    struct head *head;
+    int64_t until_ns = ns_add(clock_monotonic_ns(), budget_ns);
+    bool ok = true;
+    *all = true;
+    pthread_mutex_lock(&store->seal_lock);
+    for (size_t i = 0; (head = store_head_at(store, i)) != NULL; i++) {
+        pthread_mutex_lock(&head->lock);
+        struct sized_head sized = {head, head->chunk_bytes};
+        pthread_mutex_unlock(&head->lock);
+        array_push(&sizes, sized);
+    }
+    if (sizes.count > 1)
+        qsort(sizes.items, sizes.count, sizeof(*sizes.items), larger_first);
+    for (size_t i = 0; i < sizes.count && sizes.items[i].bytes > 0; i++) {
+        if (sizes.items[i].bytes < SMALL_HEAD && clock_monotonic_ns() >= until_ns) {
+            *all = false;
+            break;
+        }
+        head_freeze(sizes.items[i].head, &rule);
+        ok = seal_head(store, sizes.items[i].head, err) && ok;
+    }
+    store_measure_heads(store);
+    ok = ok && remove_segments(store, err);
+    pthread_mutex_unlock(&store->seal_lock);
+    array_done(&sizes);
     return ok;
 }
 

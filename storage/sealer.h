@@ -33,6 +33,13 @@ bool sealer_problem(struct sealer *sealer, struct error *err);
 /* Seal everything and wait for it.  Any thread; works before start and after stop, too. */
 bool sealer_seal_all(struct store *store, struct error *err) MUST_CHECK;
 
+/*
+ * The same at the end: large heads first; small ones only until `budget_ns` is over, then
+ * `*all` is false and the log keeps what was not sealed.
+ */
+bool sealer_seal_at_end(struct store *store, int64_t budget_ns, bool *all, struct error *err)
+    MUST_CHECK;
+
 /* Seal what is frozen: used by replay when memory runs short. */
 bool sealer_retention(struct store *store, struct error *err) MUST_CHECK;
 

@@ -4,8 +4,8 @@
  * Opening: defaults, directory, lock file, catalog, partitions, the queue of batches;
  * then replay of the log and the two threads: the WAL writer (committer.c), which
  * finds what has queued up meanwhile, and the sealer.
- * Closing seals everything and leaves a log without entries, so that the next
- * start has nothing to replay.
+ * Closing seals everything that does not take long and then leaves a log without
+ * entries, so that the next start has nothing to replay.
  */
 #include "storage/store.h"
 
@@ -40,6 +40,7 @@ static void fill_defaults(struct store_options *o)
     DEFAULT(o->seal_interval_ns, 15 * NS_PER_SECOND);
     DEFAULT(o->head_memory_max, (size_t)512 << 20);
     DEFAULT(o->log_text_max, (size_t)32 << 20);
+    DEFAULT(o->close_seal_ns, 3 * NS_PER_SECOND);
     DEFAULT(o->series_idle_ns, 35 * NS_PER_MINUTE);
     DEFAULT(o->tenants_max, 1000);
     DEFAULT(o->series_max, 5000000);
@@ -246,12 +247,18 @@ void store_abandon(struct store *store)
     store_destroy(store);
 }
 
-/* Sealed, and nothing but an empty segment left. */
+/*
+ * Sealed, and nothing but an empty segment left.  With thousands of tenants, each of whose days
+ * is a file to be synced, that would take minutes: then the log keeps what is small.
+ */
 static bool leave_empty(struct store *store, struct error *err)
 {
-    if (!sealer_seal_all(store, err))
+    bool all;
+    if (!sealer_seal_at_end(store, store->options.close_seal_ns, &all, err))
         return error_prefix(err, "sealing at the end (the log keeps everything)");
     crash_point("close.sealed");
+    if (!all)
+        return true;
     if (!committer_roll(store->committer, err))
         return false;
     crash_point("close.rolled");

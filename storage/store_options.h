@@ -37,10 +37,11 @@ struct store_options {
     int64_t seal_interval_ns; /* how often the sealer looks: 15 s; -1 only store_seal() */
     size_t head_memory_max;   /* 512 MiB: above it writes get ERR_UNAVAILABLE */
     size_t log_text_max;      /* 32 MiB: log text not sealed; above it batches of logs wait */
-    int64_t series_idle_ns;   /* 35 min: then a series is sealed and leaves memory */
-    uint32_t tenants_max;     /* 1,000: creation by writing is limited */
-    uint32_t series_max;      /* active series per tenant and kind: 5 million */
-    bool no_skip_index;       /* write no filters over log lines, and use none */
+    int64_t close_seal_ns;  /* 3 s: closing seals small heads for so long, the log keeps the rest */
+    int64_t series_idle_ns; /* 35 min: then a series is sealed and leaves memory */
+    uint32_t tenants_max;   /* 1,000: creation by writing is limited */
+    uint32_t series_max;    /* active series per tenant and kind: 5 million */
+    bool no_skip_index;     /* write no filters over log lines, and use none */
     struct label_limits label_limits[STORE_KINDS];
 };
 

@@ -178,6 +178,58 @@ static void values_keep_their_bits(void **state)
     }
 }
 
+/* ---- many small tenants --------------------------------------------------- */
+
+static void closing_leaves_small_tenants_to_the_log_when_there_are_many(void **state)
+{
+    struct fixture *f = *state;
+    enum { TENANTS_MANY = 300 };
+    f->options.close_seal_ns = 1; /* over before the first */
+    fixture_restart(f);
+    struct error err = {0};
+    char name[32];
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < TENANTS_MANY; i++) {
+            snprintf(name, sizeof(name), "tenant-%d", i);
+            struct batch *batch = batch_new(f->store, slice_from_text(name), STORE_METRIC, &err);
+            assert_non_null(batch);
+            int64_t series = define(batch, "m", "a");
+            assert_true(batch_sample(batch, (uint32_t)series, T0 + round * NS_PER_SECOND,
+                                     i * 10 + round, &err));
+            assert_true(batch_commit_wait(batch, NULL, &err));
+        }
+        fixture_restart(f);
+        struct store_replay report;
+        store_replay_report(f->store, &report);
+        assert_int_equal(report.samples, (round + 1) * TENANTS_MANY);
+    }
+    f->options.close_seal_ns = 0;
+    fixture_restart(f); /* what was opened with the short budget keeps it */
+    fixture_restart(f);
+    struct store_replay report;
+    store_replay_report(f->store, &report);
+    assert_int_equal(report.samples, 0);
+    for (int i = 0; i < TENANTS_MANY; i += 37) {
+        snprintf(name, sizeof(name), "tenant-%d", i);
+        struct cursor_request request = {.tenant = slice_from_text(name),
+                                         .kind = STORE_METRIC,
+                                         .start_ns = INT64_MIN,
+                                         .end_ns = INT64_MAX,
+                                         .projection = CURSOR_TIMES | CURSOR_VALUES};
+        struct cursor *cursor = cursor_open(f->store, &request, &err);
+        assert_non_null(cursor);
+        struct cursor_reader *reader = cursor_reader_new(cursor);
+        struct sample_column column;
+        assert_int_equal(cursor_series_count(cursor), 1);
+        assert_true(cursor_read_samples(reader, 0, &column, &err));
+        assert_int_equal(column.count, 3);
+        for (size_t k = 0; k < 3; k++)
+            assert_true(column.values[k] == (double)(i * 10) + (double)k);
+        cursor_reader_free(reader);
+        cursor_close(cursor);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -185,6 +237,7 @@ int main(void)
         TEST(readers_see_the_same_after_replay_and_sealing),
         TEST(decisions_do_not_depend_on_crashes),
         TEST(values_keep_their_bits),
+        TEST(closing_leaves_small_tenants_to_the_log_when_there_are_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
