@@ -34,8 +34,8 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 static void tune_allocator(void)
 {
     mallopt(M_ARENA_MAX, 4);
-    mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
-    mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
+    mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 2 * 1024 * 1024);
 }
 
 static void log_replay(const struct store *store)

@@ -140,6 +140,58 @@ void head_chunk_set_interval(struct head_chunk *chunk, int64_t second_ns)
     chunk->end_ns = bucket_end(chunk->first_ns, bucket_length(delta_ms));
 }
 
+/* ---- decimal values ------------------------------------------------------- */
+
+enum { DIGITS_MAX = 6, DIGITS_NONE = 8, INTEGER_FORM = 8, INTEGER_SIZE_MAX = 4 };
+
+static const double powers[DIGITS_NONE] = {1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7};
+
+/* The integer nearest to value * 10^digits; false when that is not a safe one. */
+static inline bool scale(double value, unsigned digits, int64_t *scaled)
+{
+    double product = value * powers[digits];
+    if (!(product < 9e15 && product > -9e15)) /* NaN, too */
+        return false;
+    *scaled = (int64_t)(product < 0 ? product - 0.5 : product + 0.5);
+    return true;
+}
+
+static inline uint64_t unscale(int64_t scaled, unsigned digits)
+{
+    double value = (double)scaled; /* whole numbers need no division */
+    return double_bits(digits > 0 ? value / powers[digits] : value);
+}
+
+static inline bool is_decimal(uint64_t bits, unsigned digits, int64_t *scaled)
+{
+    return scale(double_from_bits(bits), digits, scaled) && unscale(*scaled, digits) == bits;
+}
+
+/*
+ * The difference of two values as an integer: its bytes in `*difference`, at most
+ * INTEGER_SIZE_MAX; 0 when it is none.
+ */
+static unsigned integer_difference(struct head_chunk *chunk, uint64_t bits, uint64_t *difference)
+{
+    int64_t now, before;
+    unsigned digits = chunk->digits;
+    if (UNLIKELY(!is_decimal(bits, digits, &now))) {
+        for (digits = 0; digits <= DIGITS_MAX; digits++) {
+            if (is_decimal(bits, digits, &now))
+                break;
+        }
+        if (digits > DIGITS_MAX)
+            return 0;
+        chunk->digits = (uint8_t)digits;
+    }
+    if (!is_decimal(chunk->last_bits, digits, &before))
+        return 0;
+    *difference = zigzag_encode(now - before);
+    if (*difference >> (INTEGER_SIZE_MAX * 8) != 0)
+        return 0;
+    return (71 - (unsigned)__builtin_clzll(*difference | 1)) / 8;
+}
+
 struct head_chunk *head_chunk_add_sample(struct head_chunk *chunk, int64_t time_ns, uint64_t bits,
                                          uint64_t lsn, uint32_t now_s)
 {
@@ -155,11 +207,21 @@ struct head_chunk *head_chunk_add_sample(struct head_chunk *chunk, int64_t time_
         uint64_t differs = bits ^ chunk->last_bits;
         unsigned low = differs ? (unsigned)__builtin_ctzll(differs) / 8 : 0;
         unsigned size = differs ? 8 - low - (unsigned)__builtin_clzll(differs) / 8 : 0;
-        uint8_t *head = at++;
-        *head = (uint8_t)((change != 0 ? 0x80 : 0) | low << 4 | size);
+        unsigned form = low << 4 | size;
+        uint64_t follows = differs >> (low * 8);
+        if (size > 1) {
+            uint64_t difference;
+            unsigned shorter = integer_difference(chunk, bits, &difference);
+            if (shorter > 0 && shorter < size) {
+                form = (unsigned)chunk->digits << 4 | (INTEGER_FORM + shorter);
+                follows = difference;
+                size = shorter;
+            }
+        }
+        *at++ = (uint8_t)((change != 0 ? 0x80 : 0) | form);
         if (change != 0)
             at += varint_put(at, zigzag_encode(change));
-        bytes_put64(at, differs >> (low * 8)); /* the room behind is ours */
+        bytes_put64(at, follows); /* the room behind is ours */
         at += size;
         chunk->size = (uint32_t)(at - chunk->data);
         chunk->delta_ms = delta;
@@ -250,6 +312,8 @@ void head_chunk_decode(const struct head_chunk *chunk, uint32_t count, int64_t *
     times_ns[0] = time;
     bits[0] = value;
     at += 8;
+    int64_t scaled = 0;
+    unsigned digits = DIGITS_NONE; /* of `scaled`; NONE: it is not that of `value` */
     for (uint32_t i = 1; i < count; i++) {
         uint8_t head = *at++;
         if (head & 0x80) {
@@ -258,13 +322,25 @@ void head_chunk_decode(const struct head_chunk *chunk, uint32_t count, int64_t *
             delta_ns += zigzag_decode(change) * NS_PER_MS;
         }
         unsigned size = head & 0xf;
+        bool integer = size > INTEGER_FORM;
+        size -= integer ? INTEGER_FORM : 0;
         uint64_t differs = 0;
         if (LIKELY(count - i > sizeof(differs))) /* each sample to come has a byte at least */
             differs = bytes_get64(at) & byte_mask[size];
         else
             memcpy(&differs, at, size);
         at += size;
-        value ^= differs << ((head >> 4 & 7) * 8);
+        if (integer) {
+            if (digits != (head >> 4 & 7u)) {
+                digits = head >> 4 & 7u;
+                (void)scale(double_from_bits(value), digits, &scaled); /* it was, when encoding */
+            }
+            scaled += zigzag_decode(differs);
+            value = unscale(scaled, digits);
+        } else if (size > 0) {
+            value ^= differs << ((head >> 4 & 7) * 8);
+            digits = DIGITS_NONE;
+        }
         time += delta_ns;
         times_ns[i] = time;
         bits[i] = value;

@@ -7,7 +7,9 @@
  * In-order metric chunk: `data` is 8 bytes of the first value, then per sample a
  * byte (bit 7: the delta of deltas of the time in ms follows as zigzag; bits
  * 4-6: zero bytes at the low end of the XOR with the value before; bits 0-3:
- * XOR bytes that follow).  A constant series costs one byte a sample.
+ * XOR bytes that follow).  A constant series costs one byte a sample.  Where both
+ * values are decimal numbers of few digits and that is shorter, bits 0-3 are 8 plus the
+ * bytes of their difference as an integer (zigzag), bits 4-6 the digits behind the point.
  * Side metric chunk: 16 bytes a sample, time and value bits, in order of arrival.
  * Rich metric chunk (in order or side, once a sample is more than a float): per
  * sample {time, size of its bytes, the bytes of rich_sample.h}.
@@ -32,6 +34,7 @@
 enum {
     HEAD_CHUNK_SAMPLES_MAX = 4096,
     HEAD_CHUNK_TEXT_AIM = 256 * 1024,
+    HEAD_CHUNK_RICH_AIM = 2800, /* an open series of histograms takes 4 KiB at most, as a rule */
     HEAD_CHUNK_ENTRIES_AIM = 32 * 1024,
     LOG_PIECE_SIZE = 32 * 1024,
     LOG_ENTRY_HEAD = 16,  /* time, line size, metadata size */
@@ -56,6 +59,7 @@ struct head_chunk {
     uint32_t created_s, touched_s; /* monotonic seconds */
     uint32_t size, capacity;       /* of data; logs: bytes in pieces, heap bytes of pieces */
     bool log, side, rich;
+    uint8_t digits; /* metrics in order: behind the decimal point, of the newest decimal value */
     union {
         struct {            /* metrics in order */
             int64_t end_ns; /* of the time bucket: the chunk is cut there */
@@ -83,7 +87,7 @@ size_t head_chunk_memory(const struct head_chunk *chunk);
 static inline bool head_chunk_ends_before(const struct head_chunk *chunk, int64_t time_ns)
 {
     return time_ns >= chunk->end_ns || chunk->count >= HEAD_CHUNK_SAMPLES_MAX ||
-           chunk->size >= HEAD_CHUNK_TEXT_AIM;
+           chunk->size >= (chunk->rich ? HEAD_CHUNK_RICH_AIM : HEAD_CHUNK_TEXT_AIM);
 }
 
 /* The chunk has one sample, `second_ns` is the next one's time: fixes where the chunk ends. */

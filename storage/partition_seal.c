@@ -26,6 +26,7 @@ enum {
     NEW_SERIES_MAX = 20000,           /* in one transaction: about 4 MiB of dirty pages */
     CLOSE_SIZE_MAX = 2 * 1024 * 1024, /* chunk bytes in one transaction of a close: less memory */
     COLUMN_SIZE_MIN = 12,             /* a shorter column costs less inside its chunk */
+    HOT_CHUNKS_MAX = 12000,           /* so that what waits for a commit takes a few MiB only */
     COLUMNS_MEMORY_MAX = 8 * 1024 * 1024,
     PENDING_MAX = 64 * 1024 * 1024,
     BUCKET_NS_PER = 3600 /* seconds of a time bucket */
@@ -251,7 +252,8 @@ bool seal_chunk(struct seal *s, uint32_t series, struct slice chunk, struct erro
 bool seal_is_full(const struct seal *s)
 {
     size_t size_max = s->p->hidden ? CLOSE_SIZE_MAX : SEAL_SIZE_MAX;
-    return s->bytes.size >= size_max || s->series_ends.count >= NEW_SERIES_MAX;
+    bool many = !s->p->hidden && s->p->kind == STORE_METRIC && s->chunks.count >= HOT_CHUNKS_MAX;
+    return many || s->bytes.size >= size_max || s->series_ends.count >= NEW_SERIES_MAX;
 }
 
 /* ---- packing -------------------------------------------------------------------------- */

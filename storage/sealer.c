@@ -35,6 +35,7 @@ enum {
     SMALL_HEAD = 1024 * 1024, /* its log is replayed in milliseconds */
     SHORT_UNUSED_S = 30,      /* when memory is short */
     TRIM_EVERY_S = 5,
+    TRIM_BYTES = 8 * 1024 * 1024,
     LABELS_MAX = 65535
 };
 
@@ -117,6 +118,7 @@ static void drop_chunk(struct store *store, struct head *head, struct seal_item 
     size_t bytes = head_chunk_memory(item->chunk);
     head->chunk_bytes -= bytes;
     head->frozen_bytes -= bytes;
+    store->dropped_bytes += bytes;
     if (head->kind == STORE_LOG) /* batches may wait for this */
         __atomic_sub_fetch(&store->log_memory, bytes, __ATOMIC_RELAXED);
     head->chunk_count--;
@@ -429,13 +431,19 @@ static void freeze_due(struct store *store)
     freeze_logs(store, &rule);
 }
 
-/* When memory is short, what was freed goes back to the system. */
+/*
+ * What was freed goes back to the system when it was much, or when memory is short: malloc
+ * keeps the pages between what is alive, and the next chunks begin small.
+ */
 static void trim(struct sealer *sealer)
 {
+    struct store *store = sealer->store;
     uint32_t now_s = store_now_s();
-    if (ledger_pressure() == LEDGER_CALM || now_s - sealer->trimmed_s < TRIM_EVERY_S)
+    bool much = store->dropped_bytes >= TRIM_BYTES;
+    if (!much && (ledger_pressure() == LEDGER_CALM || now_s - sealer->trimmed_s < TRIM_EVERY_S))
         return;
     sealer->trimmed_s = now_s;
+    store->dropped_bytes = 0;
     malloc_trim(0);
     ledger_measure();
 }
