@@ -46,16 +46,34 @@ static bool tenant_is_valid(struct slice tenant)
     return true;
 }
 
+/* A query may name several, "a|b"; one that is only repeated is one. */
+static bool read_tenants(struct call *call, struct slice header, struct error *err)
+{
+    struct slice rest = header, first = {NULL, 0}, name;
+    bool several = false;
+    while (slice_split(&rest, '|', &name)) {
+        if (!tenant_is_valid(name))
+            return error_set(err, ERR_INVALID,
+                             "X-Scope-OrgID: \"%.*s\" is not a tenant name, which has 1 to %d "
+                             "letters, digits, '_' and '-'",
+                             SLICE_ARG(slice_sub(name, 0, 80)), TENANT_NAME_MAX);
+        several = several || (first.size > 0 && !slice_equal(name, first));
+        first = name;
+    }
+    call->tenant = several ? header : first;
+    return true;
+}
+
 static bool read_tenant(struct call *call, struct error *err)
 {
     struct slice header = http_request_header(call->request, "X-Scope-OrgID");
-    call->tenant = header.size > 0 ? header : SLICE("default");
-    if (tenant_is_valid(call->tenant))
-        return true;
-    return error_set(err, ERR_INVALID,
-                     "X-Scope-OrgID: \"%.*s\" is not a tenant name, which has 1 to %d letters, "
-                     "digits, '_' and '-'",
-                     SLICE_ARG(slice_sub(header, 0, 80)), TENANT_NAME_MAX);
+    if (header.size == 0)
+        header = SLICE("default");
+    if (!call->route->pooled && slice_find_byte(header, '|', 0) < header.size)
+        return error_set(err, ERR_INVALID,
+                         "X-Scope-OrgID: \"%.*s\" names several tenants, which only queries may",
+                         SLICE_ARG(slice_sub(header, 0, 80)));
+    return read_tenants(call, header, err);
 }
 
 struct call *call_new(struct server *server, struct http_request *request,

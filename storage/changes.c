@@ -55,7 +55,8 @@ void store_moment_read(struct store *store, struct slice tenant, struct store_mo
 int64_t store_changed_since(struct store *store, struct slice tenant,
                             const struct store_moment *moment)
 {
-    if (__atomic_load_n(&store->counters.partitions_deleted, __ATOMIC_SEQ_CST) != moment->removals)
+    if (names_many_tenants(tenant) ||
+        __atomic_load_n(&store->counters.partitions_deleted, __ATOMIC_SEQ_CST) != moment->removals)
         return INT64_MIN;
     struct head *head = store_head(store, tenant, STORE_METRIC);
     if (head == NULL)

@@ -245,7 +245,7 @@ static int compare_series(const void *a, const void *b)
     return labels_compare(left->labels, right->labels);
 }
 
-static struct cursor *cursor_new(struct store *store, const struct cursor_request *request)
+struct cursor *cursor_new(struct store *store, const struct cursor_request *request)
 {
     struct cursor *cursor = xcalloc(1, sizeof(*cursor));
     cursor->store = store;
@@ -258,8 +258,8 @@ static struct cursor *cursor_new(struct store *store, const struct cursor_reques
     return cursor;
 }
 
-struct cursor *cursor_open(struct store *store, const struct cursor_request *request,
-                           struct error *err)
+struct cursor *cursor_open_one(struct store *store, const struct cursor_request *request,
+                               struct error *err)
 {
     struct cursor *cursor;
     for (;;) {
@@ -286,6 +286,10 @@ void cursor_close(struct cursor *cursor)
     store_view_close(cursor->own_view);
     line_scan_free(cursor->scan);
     line_index_query_done(&cursor->asked);
+    for (size_t i = 0; i < cursor->tenant_count; i++)
+        cursor_close(cursor->of_tenants[i]);
+    free(cursor->of_tenants);
+    array_done(&cursor->tenant_series);
     for (size_t i = 0; i < cursor->parts.count; i++) {
         partition_release(cursor->parts.items[i].partition);
         array_done(&cursor->parts.items[i].refs);
@@ -297,14 +301,4 @@ void cursor_close(struct cursor *cursor)
     array_done(&cursor->hides);
     arena_free(cursor->arena);
     free(cursor);
-}
-
-size_t cursor_series_count(const struct cursor *cursor)
-{
-    return cursor->series.count;
-}
-
-struct labels cursor_labels(const struct cursor *cursor, size_t series)
-{
-    return cursor->series.items[series].labels;
 }

@@ -127,6 +127,7 @@ static void mark_clean(struct entry_stream *stream)
 struct entry_stream *entry_stream_open(struct cursor_reader *reader, size_t series,
                                        struct error *err)
 {
+    reader = reader_for_series(reader, &series);
     struct cursor *cursor = reader->cursor;
     if (!cursor_goes_on(cursor, err))
         return NULL;

@@ -45,6 +45,12 @@ struct cursor_series {
     size_t hide_first;    /* in cursor->hides */
 };
 
+/* Of a cursor over several tenants: whose series it is, and which. */
+struct tenant_series {
+    struct labels labels; /* with the tenant's */
+    uint32_t tenant, series;
+};
+
 struct cursor {
     struct store *store;
     struct cursor_request request;
@@ -60,6 +66,11 @@ struct cursor {
     ARRAY(struct part_range) ranges;
     ARRAY(struct cursor_series) series;
     struct hides hides;
+
+    /* Of several tenants (cursor_tenants.c); then nothing between `view` and here is used. */
+    struct cursor **of_tenants; /* NULL: of one */
+    size_t tenant_count;
+    ARRAY(struct tenant_series) tenant_series;
 };
 
 /* A chunk of samples, in the head or sealed. */
@@ -76,7 +87,8 @@ struct rich_ranked;   /* cursor_rich.c */
 
 struct cursor_reader {
     struct cursor *cursor;
-    const struct hide *hides; /* of the series at hand */
+    struct cursor_reader **of_tenants; /* of a cursor over several tenants, made when needed */
+    const struct hide *hides;          /* of the series at hand */
     size_t hide_count;
     struct buffer bytes; /* of sealed chunks */
     ARRAY(struct slice) chunks;
@@ -95,6 +107,13 @@ struct cursor_reader {
     int64_t before_ns;
     const struct histogram *before; /* NULL: none, or a float */
 };
+
+struct cursor *cursor_new(struct store *store, const struct cursor_request *request);
+struct cursor *cursor_open_one(struct store *store, const struct cursor_request *request,
+                               struct error *err) MUST_CHECK;
+
+/* The reader that reads the series, and the series' number there (cursor_tenants.c). */
+struct cursor_reader *reader_for_series(struct cursor_reader *reader, size_t *series);
 
 /* Note what is hidden of each series, and drop those of which nothing is left (cursor_hide.c). */
 bool cursor_hide(struct cursor *cursor, const struct tombstone_set *set, struct error *err)

@@ -30,6 +30,9 @@ void cursor_reader_free(struct cursor_reader *reader)
 {
     if (reader == NULL)
         return;
+    for (size_t i = 0; reader->of_tenants && i < reader->cursor->tenant_count; i++)
+        cursor_reader_free(reader->of_tenants[i]);
+    free(reader->of_tenants);
     buffer_done(&reader->bytes);
     array_done(&reader->chunks);
     array_done(&reader->offsets);
@@ -307,6 +310,7 @@ static bool read_last(struct cursor_reader *reader, const struct cursor_series *
 bool cursor_read_samples(struct cursor_reader *reader, size_t series, struct sample_column *out,
                          struct error *err)
 {
+    reader = reader_for_series(reader, &series);
     if (!cursor_goes_on(reader->cursor, err))
         return false;
     const struct cursor_series *own = &reader->cursor->series.items[series];

@@ -183,8 +183,8 @@ static bool give_names(struct gathering *g, struct slice **names, size_t *count,
     return true;
 }
 
-bool store_names(struct store *store, const struct names_request *request, struct arena *arena,
-                 struct slice **names, size_t *count, bool *truncated, struct error *err)
+bool names_of_one(struct store *store, const struct names_request *request, struct arena *arena,
+                  struct slice **names, size_t *count, bool *truncated, struct error *err)
 {
     struct gathering g = {.request = request, .arena = arena};
     AUTO(arena_drop) struct arena *scratch = arena_new_in_budget((size_t)64 << 20);

@@ -88,6 +88,14 @@ static inline uint64_t store_counter(const uint64_t *counter)
 uint32_t store_now_s(void); /* monotonic seconds, at least 1 */
 int64_t store_now_ns(const struct store *store);
 
+/* Does a request name several tenants, "a|b"?  Such a text is no tenant's name. */
+bool names_many_tenants(struct slice tenant);
+
+/* store_names() of one tenant. */
+bool names_of_one(struct store *store, const struct names_request *request, struct arena *arena,
+                  struct slice **names, size_t *count, bool *truncated, struct error *err)
+    MUST_CHECK;
+
 /* The head of a tenant and kind, NULL when there is none. */
 struct head *store_head(struct store *store, struct slice tenant, enum store_kind kind);
 

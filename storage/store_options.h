@@ -13,7 +13,7 @@
 struct clock;
 
 enum store_kind { STORE_METRIC, STORE_LOG };
-enum { STORE_KINDS = 2, TENANT_NAME_MAX = 64 };
+enum { STORE_KINDS = 2, TENANT_NAME_MAX = 64, STORE_TENANTS_MAX = 32 /* in one read */ };
 
 enum store_ack {
     STORE_ACK_DURABLE, /* done() waits for fdatasync: survives a power loss */

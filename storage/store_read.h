@@ -65,6 +65,10 @@ struct cursor; /* opaque: fields in cursor.c */
 /*
  * Select the series that match and may have entries in the range, in the order of
  * labels_compare().  An unknown tenant gives an empty cursor.
+ *
+ * Wherever something is read (here, in views and in store_names) a tenant may be several,
+ * "a|b", at most STORE_TENANTS_MAX: their series get the label __tenant_id__, and matchers on
+ * it choose among them.
  */
 struct cursor *cursor_open(struct store *store, const struct cursor_request *request,
                            struct error *err) MUST_CHECK;

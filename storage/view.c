@@ -260,25 +260,13 @@ struct store_view *view_take(struct store *store, const struct view_request *req
     return NULL;
 }
 
-struct store_view *store_view_open(struct store *store, struct slice tenant, enum store_kind kind,
-                                   const struct view_selector *selectors, size_t count,
-                                   size_t memory_max, const bool *cancel, struct error *err)
-{
-    struct view_request request = {.tenant = tenant,
-                                   .kind = kind,
-                                   .selectors = selectors,
-                                   .count = count,
-                                   .start_ns = INT64_MIN,
-                                   .end_ns = INT64_MAX,
-                                   .memory_max = memory_max ? memory_max : SIZE_MAX,
-                                   .cancel = cancel};
-    return view_take(store, &request, err);
-}
-
 void store_view_close(struct store_view *view)
 {
     if (view == NULL)
         return;
+    for (size_t i = 0; i < view->tenant_count; i++)
+        store_view_close(view->of_tenants[i]);
+    free(view->of_tenants);
     if (view->has_entered)
         postings_leave(&view->head->postings, view->entered);
     for (size_t i = 0; i < view->count; i++) {

@@ -55,6 +55,8 @@ struct store_view {
     size_t count;
     bool has_entered; /* texts and pair numbers stay: see postings.h */
     uint32_t entered;
+    struct store_view **of_tenants; /* of several tenants one each, and nothing else is used */
+    size_t tenant_count;
 };
 
 /* The range limits what is held; the view of several cursors has none. */
