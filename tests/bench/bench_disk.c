@@ -1,7 +1,7 @@
 /*
  * bench_disk.c - what data costs on disk, and coding it in CPU time.
  *
- *     bench-disk [day|hour|split|logs|codec] ...     all of them without an argument
+ *     bench-disk [day|hour|split|midnight|logs|codec] ...     all of them without an argument
  *     bench-disk scrapes FOLDER...                   files of exposition text, named by their ms
  *     bench-disk lines FILE...                       files of log lines, each a stream
  *
@@ -13,6 +13,7 @@
 #include "tests/bench/log_lines.h"
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -262,6 +263,88 @@ static void bench_split(void)
     metrics_run(&(struct metric_case){"6 h, 5k, no jitter, 8, 10% late", 5000, 1440, 0, 8, 10});
 }
 
+/* ---- midnight --------------------------------------------------------------------------- */
+
+enum { MIDNIGHT_SERIES = 50000, MIDNIGHT_BATCH = 2000, PHASES = 5 };
+
+/* By the data's time; the last phase is while the day before is closed. */
+static const struct {
+    const char *name;
+    int64_t from_s;
+} phases[PHASES] = {{"22:15 to midnight", -105 * 60},
+                    {"midnight to 0:30", 0},
+                    {"0:30 to 0:35, the first seals", 30 * 60},
+                    {"0:35 to 1:15", 35 * 60},
+                    {"the day before is being closed", 75 * 60}};
+
+struct latencies {
+    ARRAY(double) ms;
+};
+
+static int by_number(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void *close_day_before(void *context)
+{
+    struct bench *b = context;
+    struct error err = {0};
+    if (!store_close_days(b->store, START + NS_PER_DAY + 75 * NS_PER_MINUTE, &err))
+        die(&err);
+    __atomic_store_n(&b->watched, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+static void push_scrape(struct bench *b, struct disk_series *series, int64_t time_ns,
+                        uint64_t *random, struct latencies *latencies)
+{
+    b->now_ns = time_ns;
+    for (long first = 0; first < MIDNIGHT_SERIES; first += MIDNIGHT_BATCH) {
+        struct batch *batch = batch_of(b, STORE_METRIC);
+        for (long i = first; i < first + MIDNIGHT_BATCH; i++)
+            disk_series_put(&series[i], i, batch, time_ns, random);
+        int64_t start = clock_monotonic_ns();
+        batch_put(batch);
+        array_push(&latencies->ms, (double)(clock_monotonic_ns() - start) / 1e6);
+    }
+}
+
+/* How long 50k series' batches wait for their commit while days change. */
+static void bench_midnight(void)
+{
+    struct bench b;
+    struct disk_series *series = xcalloc(MIDNIGHT_SERIES, sizeof(*series));
+    struct latencies latencies[PHASES] = {0};
+    uint64_t random = 88172645463325252u;
+    pthread_t closer;
+    int phase = 0;
+    bench_open(&b);
+    for (long i = 0; i < MIDNIGHT_SERIES; i++)
+        disk_series_init(&series[i], i);
+    int64_t midnight = START + NS_PER_DAY - 7 * NS_PER_SECOND;
+    for (int64_t s = phases[0].from_s + 7; !__atomic_load_n(&b.watched, __ATOMIC_ACQUIRE);
+         s += 15) {
+        if (phase + 1 < PHASES && s >= phases[phase + 1].from_s && ++phase == PHASES - 1 &&
+            pthread_create(&closer, NULL, close_day_before, &b) != 0)
+            exit(1);
+        push_scrape(&b, series, midnight + s * NS_PER_SECOND, &random, &latencies[phase]);
+    }
+    pthread_join(closer, NULL);
+    for (phase = 0; phase < PHASES; phase++) {
+        struct latencies *l = &latencies[phase];
+        qsort(l->ms.items, l->ms.count, sizeof(*l->ms.items), by_number);
+        printf("%-34s %6zu batches of 2k: p50 %.2f  p99 %.2f  most %.2f ms\n", phases[phase].name,
+               l->ms.count, l->ms.items[l->ms.count / 2], l->ms.items[l->ms.count * 99 / 100],
+               l->ms.items[l->ms.count - 1]);
+        array_done(&l->ms);
+    }
+    free(series);
+    b.watched = false;
+    bench_finish(&b);
+}
+
 /* ---- real scrapes ---------------------------------------------------------------------- */
 
 struct scrape_sink {
@@ -506,9 +589,9 @@ static void bench_codec(void)
 
 int main(int argc, char **argv)
 {
-    static const char *const cases[] = {"codec", "day", "hour", "split", "logs"};
-    static void (*const runs[])(void) = {bench_codec, bench_day, bench_hour, bench_split,
-                                         bench_logs};
+    static const char *const cases[] = {"codec", "day", "hour", "split", "midnight", "logs"};
+    static void (*const runs[])(void) = {bench_codec, bench_day,      bench_hour,
+                                         bench_split, bench_midnight, bench_logs};
     if (argc > 2 && strcmp(argv[1], "lines") == 0) {
         bench_lines(argc - 2, argv + 2);
         return 0;
