@@ -353,6 +353,19 @@ static bool close_batch(struct closing *c, const uint32_t *order, size_t from, s
     return true;
 }
 
+/* After work since `start_ns`: leave the rest of the time, up to a second, to others. */
+static void leave_time(const struct day_close_rule *rule, int64_t start_ns)
+{
+    if (rule->share == 0 || rule->share >= 100)
+        return;
+    int64_t worked_ns = clock_monotonic_ns() - start_ns;
+    int64_t rest_ns = worked_ns / rule->share * (100 - rule->share);
+    if (rest_ns >= NS_PER_SECOND)
+        rest_ns = NS_PER_SECOND - 1;
+    struct timespec rest = {0, (long)rest_ns};
+    nanosleep(&rest, NULL);
+}
+
 static bool close_all_series(struct closing *c, const struct day_close_rule *rule,
                              struct error *err)
 {
@@ -362,8 +375,10 @@ static bool close_all_series(struct closing *c, const struct day_close_rule *rul
         size_t some = count - at < SERIES_AT_ONCE ? count - at : SERIES_AT_ONCE;
         if (rule->go_on != NULL && !rule->go_on(rule->context))
             return error_set(err, ERR_CANCELED, "closing a day was given up");
+        int64_t start_ns = clock_monotonic_ns();
         if (!close_batch(c, order, at, some, err))
             return false;
+        leave_time(rule, start_ns);
     }
     return true;
 }

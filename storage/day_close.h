@@ -23,6 +23,7 @@ struct day_close_rule {
     bool deletes_only; /* only days that hold something deleted */
     uint32_t days_max; /* in this call; 0: all that are due */
     bool no_skip_index;
+    uint32_t share; /* percent of a core that a rewrite may take; 0: all of it */
     /* Called now and then while a day is written; false gives it up.  NULL: never. */
     bool (*go_on)(void *context);
     void *context;

@@ -7,10 +7,6 @@
  * committed, so it may run again after the map has grown or the disk has room.
  * New series get their numbers in the index at once; when they are given up
  * uncommitted, the index is thrown away and made again from the file.
- *
- * Time columns that several chunks of a seal have in common are stored once:
- * they are found by hash, verified by bytes, and a column used only once stays
- * in its chunk.
  */
 #include "base/arena.h"
 #include "base/array.h"
@@ -20,14 +16,13 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "storage/compress.h"
+#include "storage/partition_columns.h"
 #include "storage/partition_internal.h"
 
 enum {
     NEW_SERIES_MAX = 20000,           /* in one transaction: about 4 MiB of dirty pages */
     CLOSE_SIZE_MAX = 2 * 1024 * 1024, /* chunk bytes in one transaction of a close: less memory */
-    COLUMN_SIZE_MIN = 12,             /* a shorter column costs less inside its chunk */
     HOT_CHUNKS_MAX = 12000,           /* so that what waits for a commit takes a few MiB only */
-    COLUMNS_MEMORY_MAX = 8 * 1024 * 1024,
     PENDING_MAX = 64 * 1024 * 1024,
     BUCKET_NS_PER = 3600 /* seconds of a time bucket */
 };
@@ -36,15 +31,7 @@ struct pending_chunk {
     struct chunk_ref ref;
     size_t times_at, times_size; /* in `bytes`; the rest follows */
     size_t rest_size;
-    uint32_t column; /* index into `columns`, or TABLE_NONE */
-};
-
-struct time_column {
-    struct slice bytes; /* in column_arena */
-    uint64_t hash;
-    uint32_t uses;   /* by chunks not committed yet */
-    bool seen;       /* a committed chunk has it inside */
-    uint32_t number; /* stored already; 0: not */
+    uint32_t column; /* its place in `columns`, or TABLE_NONE */
 };
 
 struct pending_pair {
@@ -60,9 +47,7 @@ struct seal {
     struct buffer series_bytes; /* records of new series, one behind the other */
     ARRAY(size_t) series_ends;
     ARRAY(struct pending_pair) pairs; /* of new series */
-    struct arena *column_arena;
-    ARRAY(struct time_column) columns;
-    struct table column_table;
+    struct time_columns columns;
     /* Made by seal_commit. */
     struct frame_packer packer;
     struct buffer frame_plain, frame_bytes;
@@ -93,7 +78,7 @@ struct seal *seal_begin_into(struct partition *p, struct error *err)
     s->p = p;
     s->symbols_done = p->state.symbols;
     s->series_done = p->state.series;
-    s->column_arena = arena_new(COLUMNS_MEMORY_MAX);
+    time_columns_init(&s->columns, p);
     buffer_init(&s->bytes, PENDING_MAX);
     buffer_init(&s->series_bytes, PENDING_MAX);
     buffer_init(&s->group_bytes, (size_t)2 * PENDING_MAX);
@@ -140,11 +125,9 @@ void seal_end(struct seal *s)
     array_done(&s->chunks);
     array_done(&s->series_ends);
     array_done(&s->pairs);
-    array_done(&s->columns);
+    time_columns_done(&s->columns);
     array_done(&s->groups);
     array_done(&s->group_ends);
-    table_done(&s->column_table);
-    arena_free(s->column_arena);
     free(s);
 }
 
@@ -190,33 +173,6 @@ bool seal_series(struct seal *s, struct labels labels, uint32_t *series, struct 
     return ok;
 }
 
-static bool column_equal(const void *items, uint32_t index, const void *key)
-{
-    const struct time_column *a = (const struct time_column *)items + index, *b = key;
-    return a->hash == b->hash && slice_equal(a->bytes, b->bytes);
-}
-
-/* The shared column with these bytes, counted as used once more, or TABLE_NONE. */
-static uint32_t column_use(struct seal *s, struct slice times)
-{
-    if (times.size < COLUMN_SIZE_MIN)
-        return TABLE_NONE;
-    struct time_column wanted = {times, hash64(times.data, times.size, 0), 1, false, 0};
-    uint32_t found =
-        table_find(&s->column_table, wanted.hash, column_equal, s->columns.items, &wanted);
-    if (found != TABLE_NONE) {
-        s->columns.items[found].uses++;
-        return found;
-    }
-    wanted.bytes = arena_copy(s->column_arena, times);
-    if (wanted.bytes.data == NULL)
-        return TABLE_NONE; /* enough remembered: this one stays in its chunk */
-    array_push(&s->columns, wanted);
-    found = (uint32_t)s->columns.count - 1;
-    table_insert(&s->column_table, wanted.hash, found);
-    return found;
-}
-
 bool seal_chunk(struct seal *s, uint32_t series, struct slice chunk, struct error *err)
 {
     struct chunk_parts parts;
@@ -244,7 +200,7 @@ bool seal_chunk(struct seal *s, uint32_t series, struct slice chunk, struct erro
     }
     c.times_size = parts.times.size;
     c.rest_size = parts.rest.size;
-    c.column = column_use(s, parts.times);
+    c.column = time_column_use(&s->columns, parts.times);
     array_push(&s->chunks, c);
     return true;
 }
@@ -281,17 +237,13 @@ static int pending_order(const void *a, const void *b)
     return x_at < y_at ? -1 : x_at > y_at;
 }
 
-/* Give numbers to columns that are used more than once, and decide each chunk's form. */
+/* Decide each chunk's form: with its time column or without. */
 static void columns_settle(struct seal *s)
 {
-    for (size_t i = 0; i < s->columns.count; i++) {
-        struct time_column *c = &s->columns.items[i];
-        if (c->number == 0 && (c->uses > 1 || (c->seen && c->uses > 0)))
-            c->number = ++s->state.columns;
-    }
+    time_columns_settle(&s->columns, &s->state.columns);
     for (size_t i = 0; i < s->chunks.count; i++) {
         struct pending_chunk *c = &s->chunks.items[i];
-        uint32_t number = c->column == TABLE_NONE ? 0 : s->columns.items[c->column].number;
+        uint32_t number = c->column == TABLE_NONE ? 0 : s->columns.items.items[c->column].number;
         c->ref.column = number;
         c->ref.times_size = number == 0 ? (uint32_t)c->times_size : 0;
         c->ref.size = (uint32_t)(c->rest_size + c->ref.times_size);
@@ -496,20 +448,6 @@ static int all_postings_write(MDB_txn *txn, struct lmdb_env *e, struct seal *s)
     return rc;
 }
 
-static int columns_write(MDB_txn *txn, struct lmdb_env *e, struct seal *s)
-{
-    for (size_t i = 0; i < s->columns.count; i++) {
-        const struct time_column *c = &s->columns.items[i];
-        char key[4];
-        if (c->number <= s->p->state.columns)
-            continue; /* stored before, or inside its chunk */
-        int rc = lmdb_put(txn, e->databases[DB_COLUMNS], key_u32(key, c->number), c->bytes, 0);
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
-}
-
 static int groups_write(MDB_txn *txn, struct lmdb_env *e, struct seal *s)
 {
     size_t from = 0;
@@ -542,7 +480,7 @@ static int seal_write(MDB_txn *txn, struct lmdb_env *e, void *context, struct er
     if (rc == 0)
         rc = all_postings_write(txn, e, s);
     if (rc == 0)
-        rc = columns_write(txn, e, s);
+        rc = time_columns_write(&s->columns, txn, e, s->p->state.columns);
     if (rc == 0)
         rc = groups_write(txn, e, s);
     state_put(state, &s->state);
@@ -575,10 +513,7 @@ static void seal_adopt(struct seal *s)
     pthread_mutex_unlock(&p->index_lock);
     s->series_done = s->state.series;
     s->symbols_done = s->state.symbols;
-    for (size_t i = 0; i < s->columns.count; i++) {
-        s->columns.items[i].seen |= s->columns.items[i].uses > 0;
-        s->columns.items[i].uses = 0;
-    }
+    time_columns_adopt(&s->columns);
     buffer_clear(&s->bytes);
     buffer_clear(&s->series_bytes);
     s->chunks.count = s->series_ends.count = s->pairs.count = 0;
@@ -599,9 +534,7 @@ bool seal_commit(struct seal *s, struct error *err)
             qsort(s->pairs.items, s->pairs.count, sizeof(*s->pairs.items), pair_order);
         columns_settle(s);
         if (!groups_pack(s, err) || !lmdb_update(p->env, seal_write, s, err)) {
-            for (size_t i = 0; i < s->columns.count; i++) /* numbers of this attempt are void */
-                if (s->columns.items[i].number > p->state.columns)
-                    s->columns.items[i].number = 0;
+            time_columns_give_up(&s->columns, p->state.columns);
             return error_prefix(err, "sealing");
         }
         seal_adopt(s);

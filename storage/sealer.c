@@ -31,6 +31,7 @@ enum {
     CLOSE_EVERY_S = 60,
     CLOSE_AFTER_FAILURE_S = 600,
     CLOSE_QUIET_S = 300,
+    CLOSE_SHARE = 40, /* percent of a core */
     LOG_CHUNK_LARGE = 32 * 1024,
     SMALL_HEAD = 1024 * 1024, /* its log is replayed in milliseconds */
     SHORT_UNUSED_S = 30,      /* when memory is short */
@@ -594,6 +595,7 @@ static bool close_due(struct sealer *sealer, struct error *err)
                                   .quiet_s = CLOSE_QUIET_S,
                                   .days_max = 1,
                                   .no_skip_index = store->options.no_skip_index,
+                                  .share = CLOSE_SHARE,
                                   .go_on = close_goes_on,
                                   .context = sealer};
     bool ok = day_close_due(store, &rule, &closed, err);

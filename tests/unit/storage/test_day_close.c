@@ -224,6 +224,69 @@ static void histograms_are_merged_and_read_as_before(void **state)
     }
 }
 
+/* One target's scrapes in 8 requests each, with jitter; every tenth series begins late. */
+static void put_targets(struct fixture *f, unsigned targets, unsigned series, int scrapes)
+{
+    uint32_t seed = 7;
+    char name[16], target[16];
+    for (int scrape = 0; scrape < scrapes; scrape++) {
+        int64_t times[16];
+        for (unsigned t = 0; t < targets; t++)
+            times[t] = T0 + scrape * 15 * NS_PER_SECOND + next_random(&seed) % 11 * NS_PER_MS;
+        for (unsigned request = 0; request < 8; request++) {
+            struct batch *batch = new_batch(f, STORE_METRIC);
+            for (unsigned t = 0; t < targets; t++) {
+                for (unsigned i = request; i < series; i += 8) {
+                    if (i % 10 == 9 && scrape < (int)i)
+                        continue;
+                    snprintf(name, sizeof(name), "m%u", i);
+                    snprintf(target, sizeof(target), "t%u", t);
+                    batch_sample(batch, define(batch, name, target), times[t],
+                                 next_random(&seed) % 1000, NULL);
+                }
+            }
+            commit(batch);
+        }
+        f->now_ns = times[0];
+        if (scrape % 120 == 119)
+            seal(f);
+    }
+}
+
+static void a_targets_times_are_stored_once_a_day(void **state)
+{
+    enum { TARGETS = 12, SERIES = 40, LATE = 4, SCRAPES = 360 };
+    struct fixture *f = *state;
+    struct error err = {0};
+    put_targets(f, TARGETS, SERIES, SCRAPES);
+    seal(f);
+    f->now_ns = CLOSED;
+    char *all = dump(f, STORE_METRIC);
+    close_days(f, CLOSED);
+    expect_dump(f, STORE_METRIC, all);
+    free(all);
+    struct partition_id id = {SLICE("t"), STORE_METRIC, partition_day(T0)};
+    struct partition *p = partition_acquire(f->store->partitions, &id, &err);
+    struct chunk_refs refs = {0};
+    uint32_t numbers[TARGETS * SERIES], columns = 0;
+    size_t inside = 0;
+    for (uint32_t i = 0; i < COUNT_OF(numbers); i++)
+        numbers[i] = i;
+    assert_true(
+        partition_chunks(p, numbers, COUNT_OF(numbers), INT64_MIN, INT64_MAX, NULL, &refs, &err));
+    assert_true(refs.count >= COUNT_OF(numbers));
+    for (size_t i = 0; i < refs.count; i++) {
+        inside += refs.items[i].column == 0;
+        columns = refs.items[i].column > columns ? refs.items[i].column : columns;
+    }
+    /* Only the first chunks of late series have times of their own; all else shares its target's.
+     */
+    assert_true(inside <= (size_t)TARGETS * LATE);
+    assert_true(columns <= TARGETS * (refs.count / COUNT_OF(numbers) + 1));
+    array_done(&refs);
+    partition_release(p);
+}
+
 static void a_day_is_closed_when_its_window_is_over_and_once(void **state)
 {
     struct fixture *f = *state;
@@ -397,6 +460,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(answers_before_and_after_a_close_are_identical),
         TEST(histograms_are_merged_and_read_as_before),
+        TEST(a_targets_times_are_stored_once_a_day),
         TEST(a_day_is_closed_when_its_window_is_over_and_once),
         TEST(late_data_is_sealed_into_the_closed_day_and_closed_again),
         TEST(the_sealer_waits_for_quiet_unless_much_is_late),

@@ -394,6 +394,40 @@ static void what_is_not_committed_leaves_no_trace(void **state)
     partition_release(p);
 }
 
+static void columns_are_shared_from_one_transaction_of_a_seal_to_the_next(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    struct partition_id id = id_of(DAY);
+    struct seal *seal = seal_begin(f->partitions, &id, &err);
+    for (unsigned i = 0; i < 400; i++) { /* a transaction each: none has a column twice */
+        uint32_t number = 0;
+        must(seal_series(seal, labels_of(f->arena, i), &number, &err) &&
+                 add_chunk(seal, number, i, 0, DAY, 0, &err) && seal_commit(seal, &err),
+             &err);
+    }
+    seal_end(seal);
+    struct partition *p = partition_acquire(f->partitions, &id, &err);
+    struct series_numbers numbers = {0};
+    struct chunk_refs refs = {0};
+    must(partition_select(p, NULL, 0, NULL, &numbers, &err), &err);
+    must(partition_chunks(p, numbers.items, numbers.count, INT64_MIN, INT64_MAX, NULL, &refs, &err),
+         &err);
+    uint32_t columns = 0;
+    size_t inside = 0;
+    for (size_t i = 0; i < refs.count; i++) {
+        inside += refs.items[i].column == 0;
+        columns = refs.items[i].column > columns ? refs.items[i].column : columns;
+    }
+    /* The first use of each stays in its chunk, all later ones name the stored column. */
+    assert_true(columns >= 1 && columns <= 5);
+    assert_int_equal(inside, columns);
+    array_done(&numbers);
+    array_done(&refs);
+    partition_release(p);
+    check_contents(f, DAY, 400, 1);
+}
+
 static void equal_time_columns_are_stored_once(void **state)
 {
     struct fixture *f = *state;
@@ -723,6 +757,7 @@ int main(void)
         WITH_FIXTURE(replay_is_told_what_is_sealed),
         WITH_FIXTURE(what_is_not_committed_leaves_no_trace),
         WITH_FIXTURE(equal_time_columns_are_stored_once),
+        WITH_FIXTURE(columns_are_shared_from_one_transaction_of_a_seal_to_the_next),
         WITH_FIXTURE(unnamed_files_are_removed_at_start),
         WITH_FIXTURE(retention_deletes_whole_days_and_spares_readers),
         WITH_FIXTURE(many_days_stay_under_the_limit_of_open_ones),
