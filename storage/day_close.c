@@ -34,11 +34,15 @@ enum {
     PARTS_MAX = 4096,
     LATE_PERCENT_MAX = 5,
     QUIET_S = 3600,
+    BREATH_NS = 50 * 1000 * 1000,
+    REST_NS_MAX = 300 * 1000 * 1000,
     DAYS_LIST_MAX = 64 * 1024 * 1024
 };
 
 /* A day at work. */
 struct closing {
+    const struct day_close_rule *rule;
+    int64_t breath_ns; /* when it last let others work */
     struct rewrite *rewrite;
     struct partition *source;
     uint64_t lsn_max;     /* of the source: all new chunks bear it */
@@ -60,6 +64,24 @@ struct closing {
     size_t text;
     bool no_skip_index;
 };
+
+/* Between pieces of work: may it go on, and leave the others their share of the time. */
+static bool breathe(struct closing *c, struct error *err)
+{
+    const struct day_close_rule *rule = c->rule;
+    int64_t now_ns = clock_monotonic_ns(), worked_ns = now_ns - c->breath_ns;
+    if (worked_ns < BREATH_NS)
+        return true;
+    if (rule->share > 0) {
+        int64_t rest_ns = worked_ns / rule->share * (100 - rule->share);
+        struct timespec rest = {0, (long)(rest_ns < REST_NS_MAX ? rest_ns : REST_NS_MAX)};
+        nanosleep(&rest, NULL);
+    }
+    if (rule->go_on != NULL && !rule->go_on(rule->context))
+        return error_set(err, ERR_CANCELED, "closing a day was given up");
+    c->breath_ns = clock_monotonic_ns();
+    return true;
+}
 
 /* ---- copying -------------------------------------------------------------- */
 
@@ -208,7 +230,7 @@ static bool entries_flush(struct closing *c, size_t position, struct error *err)
     bool ok = chunk_encode_entries(&entries, c->lsn_max, 0, &c->bytes, err) &&
               rewrite_chunk(c->rewrite, position, buffer_slice(&c->bytes), err);
     entries_clear(c);
-    return ok;
+    return ok && breathe(c, err);
 }
 
 /* Is the chunk full before this entry?  Equal times stay together where they can. */
@@ -347,38 +369,20 @@ static bool close_batch(struct closing *c, const uint32_t *order, size_t from, s
         if (c->set &&
             !tombstone_set_hides(c->set, c->labels[i], INT64_MIN, INT64_MAX, &c->cursor.hides, err))
             return false;
-        if (!close_series(c, from + i, refs, ref_count, err))
+        if (!close_series(c, from + i, refs, ref_count, err) || !breathe(c, err))
             return false;
     }
     return true;
 }
 
-/* After work since `start_ns`: leave the rest of the time, up to a second, to others. */
-static void leave_time(const struct day_close_rule *rule, int64_t start_ns)
-{
-    if (rule->share == 0 || rule->share >= 100)
-        return;
-    int64_t worked_ns = clock_monotonic_ns() - start_ns;
-    int64_t rest_ns = worked_ns / rule->share * (100 - rule->share);
-    if (rest_ns >= NS_PER_SECOND)
-        rest_ns = NS_PER_SECOND - 1;
-    struct timespec rest = {0, (long)rest_ns};
-    nanosleep(&rest, NULL);
-}
-
-static bool close_all_series(struct closing *c, const struct day_close_rule *rule,
-                             struct error *err)
+static bool close_all_series(struct closing *c, struct error *err)
 {
     size_t count;
     const uint32_t *order = rewrite_order(c->rewrite, &count);
     for (size_t at = 0; at < count; at += SERIES_AT_ONCE) {
         size_t some = count - at < SERIES_AT_ONCE ? count - at : SERIES_AT_ONCE;
-        if (rule->go_on != NULL && !rule->go_on(rule->context))
-            return error_set(err, ERR_CANCELED, "closing a day was given up");
-        int64_t start_ns = clock_monotonic_ns();
         if (!close_batch(c, order, at, some, err))
             return false;
-        leave_time(rule, start_ns);
     }
     return true;
 }
@@ -430,8 +434,10 @@ static bool rewrite_day(struct partitions *partitions, const struct partition_id
     c->rewrite = rewrite_begin(partitions, id, deletes->dropped, err);
     bool ok = c->rewrite != NULL;
     if (ok) {
+        c->rule = rule;
+        c->breath_ns = clock_monotonic_ns();
         closing_init(c, id->kind);
-        ok = close_all_series(c, rule, err) && rewrite_commit(c->rewrite, lsn, err);
+        ok = close_all_series(c, err) && rewrite_commit(c->rewrite, lsn, err);
         closing_done(c);
     }
     rewrite_end(c->rewrite);
