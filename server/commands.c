@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/duration.h"
 #include "base/error.h"
+#include "server/copies.h"
 #include "server/export.h"
 #include "server/import_run.h"
 #include "server/parameters.h"
@@ -21,7 +22,7 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct arguments {
     const char *data, *tenant, *kind, *format, *match, *start, *end; /* NULL: not given */
-    const char *retention;
+    const char *retention, *url;
     bool help, check;
     char **rest; /* what is no flag */
     int rest_count;
@@ -71,25 +72,18 @@ static int run_verify(const struct arguments *a)
 static int run_backup(const struct arguments *a)
 {
     struct error err = {0};
-    if (store_backup(a->data, a->rest[0], &err))
+    if (copies_backup(a->data, a->url, a->rest[0], &err))
         return EXIT_SUCCESS;
     if (err.code == ERR_BUSY)
-        fprintf(stderr, "etinde: a running server copies itself: POST "
-                        "/api/v1/admin/tsdb/snapshot, see docs/operations.md\n");
+        fprintf(stderr, "etinde: a running server copies itself (POST "
+                        "/api/v1/admin/tsdb/snapshot): give --url http://HOST:PORT\n");
     return failed(&err);
 }
 
 static int run_restore(const struct arguments *a)
 {
     struct error err = {0};
-    struct verify_report report;
-    if (!store_verify(a->rest[0], print_finding, NULL, &report, &err))
-        return failed(&err);
-    if (report.problems > 0) {
-        fprintf(stderr, "etinde: %s is damaged, nothing was restored\n", a->rest[0]);
-        return EXIT_FAILED;
-    }
-    return store_backup(a->rest[0], a->data, &err) ? EXIT_SUCCESS : failed(&err);
+    return copies_restore(a->data, a->rest[0], &err) ? EXIT_SUCCESS : failed(&err);
 }
 
 /* ---- export ------------------------------------------------------------------- */
@@ -203,13 +197,14 @@ static const struct command commands[] = {
      "Check every checksum and count of the log, the catalog and all partitions. Prints a line "
      "per problem and a closing count; exit code 1 when something is damaged.",
      "d", 0, run_verify},
-    {"backup", "backup --data DIR DEST",
-     "Copy the data of a stopped server to DEST, which is empty or missing; the copy is a data "
-     "directory.",
-     "d", 1, run_backup},
+    {"backup", "backup --data DIR [--url http://HOST:PORT] DEST",
+     "Copy the data to DEST, which is empty or missing, or as a tar stream to standard output "
+     "when DEST is -. --url names the server that runs on DIR (with --web.enable-admin-api); "
+     "without it none may run.",
+     "du", 1, run_backup},
     {"restore", "restore --data DIR COPY",
-     "Check COPY (a backup or snapshot) as verify does, then copy it to DIR, which is empty or "
-     "missing.",
+     "Check COPY (a backup, a snapshot, or - for a backup's tar stream on standard input) as "
+     "verify does, then copy it to DIR, which is empty or missing.",
      "d", 1, run_restore},
     {"export",
      "export --data DIR [--tenant T] [--kind metric|log] [--format openmetrics|json] "
@@ -236,7 +231,8 @@ enum {
     FLAG_START = 's',
     FLAG_END = 'e',
     FLAG_RETENTION = 'r',
-    FLAG_CHECK = 'c'
+    FLAG_CHECK = 'c',
+    FLAG_URL = 'u'
 };
 
 static const struct option longs[] = {
@@ -248,6 +244,7 @@ static const struct option longs[] = {
     {"start", required_argument, NULL, FLAG_START},
     {"end", required_argument, NULL, FLAG_END},
     {"retention", required_argument, NULL, FLAG_RETENTION},
+    {"url", required_argument, NULL, FLAG_URL},
     {"check", no_argument, NULL, FLAG_CHECK},
     {"help", no_argument, NULL, FLAG_HELP},
     {NULL, 0, NULL, 0},
@@ -297,6 +294,9 @@ static bool set_flag(struct arguments *a, int code)
         return true;
     case FLAG_RETENTION:
         a->retention = optarg;
+        return true;
+    case FLAG_URL:
+        a->url = optarg;
         return true;
     case FLAG_CHECK:
         a->check = true;

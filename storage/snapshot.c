@@ -250,6 +250,11 @@ bool snapshot_is_store(const char *directory, struct error *err)
            error_set(err, ERR_NOT_FOUND, "%s holds no store: there is no meta.mdb", directory);
 }
 
+int store_lock(const char *directory, struct error *err)
+{
+    return guard_lock(directory, err);
+}
+
 bool store_backup(const char *directory, const char *destination, struct error *err)
 {
     char path[PATH_MAX], part[PATH_MAX];

@@ -39,6 +39,9 @@ bool snapshot_is_store(const char *directory, struct error *err) MUST_CHECK;
  */
 bool store_backup(const char *directory, const char *destination, struct error *err) MUST_CHECK;
 
+/* Keep others from opening the store: ERR_BUSY when one has.  Closing the descriptor lets go. */
+int store_lock(const char *directory, struct error *err) MUST_CHECK;
+
 /* Remove a folder with everything in it, as much as goes. */
 void tree_remove(const char *path);
 
