@@ -2,13 +2,19 @@
 """Ingest against the peers: one load, one server after the other, one table.
 
     tests/bench/ingest.py [--short] [--only NAME,...] [--load NAME,...] [--build DIR] [--json FILE]
+    tests/bench/ingest.py --restart [--only NAME,...] [--load NAME]
 
 Servers: etinde (every answer waits for the disk), etinde-process (for the page
 cache), Debian's prometheus and victoria-metrics, each with an empty data
 directory, default settings and nothing else to do.  Measured are user + system
 time of the server process per million samples (sealing and the clean stop
 included), the peak of its memory (all, and anonymous), latency of requests, and
-blocks on disk after a clean stop (VictoriaMetrics: after a forced merge).
+blocks on disk after a clean stop (VictoriaMetrics: after a forced merge).  The load
+"new" is 500,000 series with six samples each; what a new series costs is its CPU
+with the cost of steady samples (the 50k load of the same run, else what was measured
+before) taken off.  Beside latencies stands the machine's own time for 16 KiB and an
+fdatasync.  --restart measures, after a load of 12M samples, the time from a start to
+ready after kill -9 and after SIGTERM.
 """
 import argparse
 import json
@@ -29,7 +35,10 @@ LOADS = {
     "5k": (5000, 5760),
     "short": (5000, 240),
     "short-wide": (50000, 24),
+    "new": (500000, 6),
 }
+# CPU s per million samples of series that are known, when the run has no 50k load.
+STEADY = {"etinde": 0.40, "etinde-process": 0.33, "prometheus": 7.95, "victoria-metrics": 1.77}
 PEERS = ["etinde", "etinde-process", "prometheus", "victoria-metrics"]
 IDLE_S = 5
 TICK = os.sysconf("SC_CLK_TCK")
@@ -63,16 +72,17 @@ def get(port, path, timeout=60):
         return answer.read()
 
 
-def wait_ready(process, port, path):
-    for _ in range(600):
+def wait_ready(process, port, path, pause=0.05):
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with {process.returncode}")
         try:
             get(port, path, 2)
             return
         except OSError:
-            time.sleep(0.05)
-    raise RuntimeError("the server did not become ready in 30 s")
+            time.sleep(pause)
+    raise RuntimeError("the server did not become ready in 60 s")
 
 
 def cpu_s(pid):
@@ -105,6 +115,20 @@ class MemoryWatch(threading.Thread):
                 return
             self.peak, self.anonymous = max(self.peak, peak), max(self.anonymous, anonymous)
             time.sleep(0.1)
+
+
+def fdatasync_ms(root, rounds=300):
+    """Median and 99th percentile of appending 16 KiB and syncing, with nobody else writing."""
+    path, times = os.path.join(root, "sync"), []
+    with open(path, "wb", buffering=0) as f:
+        for _ in range(rounds):
+            begin = time.monotonic()
+            f.write(b"x" * 16384)
+            os.fdatasync(f.fileno())
+            times.append((time.monotonic() - begin) * 1000)
+    os.unlink(path)
+    times.sort()
+    return times[len(times) // 2], times[len(times) * 99 // 100]
 
 
 def disk_bytes(path):
@@ -173,6 +197,57 @@ def measure(name, load, build, root):
     return result
 
 
+def start_timed(name, build, data, port, root):
+    """Start a server on existing data; it, and the seconds until it said ready."""
+    line, ready = command(name, build, data, port)
+    log = open(os.path.join(root, f"{name}.log"), "ab")
+    begin = time.monotonic()
+    process = subprocess.Popen(line, stdout=log, stderr=log)
+    wait_ready(process, port, ready, 0.005)
+    return process, time.monotonic() - begin
+
+
+def measure_restart(name, load, build, root):
+    series, samples = LOADS[load]
+    data = tempfile.mkdtemp(prefix=f"bench-{name}-", dir=root)
+    port = free_port()
+    process, empty_s = start_timed(name, build, data, port, root)
+    subprocess.run([f"{build}/bin/bench-ingest-load", "--port", str(port), "--series", str(series),
+                    "--samples", str(samples)], stdout=subprocess.DEVNULL, check=True)
+    process.kill()
+    process.wait()
+    result = {"server": name, "load": load, "empty_s": empty_s}
+    if name.startswith("etinde"):
+        result["log_mib"] = disk_bytes(os.path.join(data, "wal")) / (1 << 20)
+    process, result["kill_s"] = start_timed(name, build, data, port, root)
+    result["kill_cpu_s"] = cpu_s(process.pid)
+    _, result["kill_anonymous_mib"] = memory_mib(process.pid)
+    if name.startswith("etinde"):
+        values = dict(line.split(" ")[:2] for line in get(port, "/metrics").decode().splitlines()
+                      if line.startswith(("etinde_replay", "prometheus_tsdb_data_replay")))
+        took = float(values["prometheus_tsdb_data_replay_duration_seconds"])
+        result["replayed"] = float(values["etinde_replay_samples"])
+        result["sealed"] = float(values["etinde_replay_sealed"])
+        result["replay_s"] = took
+    begin = time.monotonic()
+    stop(process)
+    result["stop_s"] = time.monotonic() - begin
+    process, result["term_s"] = start_timed(name, build, data, port, root)
+    stop(process)
+    shutil.rmtree(data, ignore_errors=True)
+    return result
+
+
+def print_restart(r):
+    print(f"{r['server']}: ready after kill -9 in {r['kill_s']:.2f} s ({r['kill_cpu_s']:.2f} s CPU, "
+          f"{r['kill_anonymous_mib']:.0f} MiB anonymous), clean stop {r['stop_s']:.2f} s, ready "
+          f"after it in {r['term_s']:.2f} s, on an empty directory in {r['empty_s']:.2f} s")
+    if "replayed" in r:
+        print(f"    replayed {r['replayed'] / 1e6:.1f}M samples, {r['sealed'] / 1e6:.1f}M of them "
+              f"sealed before, from {r['log_mib']:.0f} MiB of log in {r['replay_s']:.2f} s: "
+              f"{r['replayed'] / 1e6 / max(r['replay_s'], 1e-6):.1f}M/s")
+
+
 COLUMNS = [
     ("server", "server", "{}"), ("samples/s", "rate", "{:,.0f}"),
     ("CPU s/M load", "cpu_load", "{:.3f}"), ("CPU s/M all", "cpu_all", "{:.3f}"),
@@ -198,9 +273,31 @@ def table(load, results):
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths)))
 
 
+def print_new_series(results, steady):
+    for r in results:
+        series = LOADS["new"][0]
+        known = steady.get(r["server"], STEADY[r["server"]]) * r["samples"] / 1e6
+        cpu = r["cpu_all"] * r["samples"] / 1e6
+        print(f"{r['server']}: a new series takes {(cpu - known) / series * 1e6:.1f} us of CPU and "
+              f"{r['anonymous_mib'] * (1 << 20) / series:,.0f} bytes of anonymous memory")
+
+
+def run_load(load, peers, options, root):
+    results = []
+    for peer in peers:
+        results.append(measure(peer, load, options.build, root))
+        print(f"{load} {peer}: {results[-1]['cpu_all']:.3f} CPU s/M", file=sys.stderr)
+        if options.json:
+            with open(options.json, "a") as f:
+                f.write(json.dumps(results[-1]) + "\n")
+    table(load, results)
+    return results
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="two small loads")
+    parser.add_argument("--restart", action="store_true", help="time from start to ready")
     parser.add_argument("--only", default="", help="servers, comma-separated")
     parser.add_argument("--load", default="", help="loads, comma-separated: " + ", ".join(LOADS))
     parser.add_argument("--build", default="build/release")
@@ -208,24 +305,26 @@ def main():
     parser.add_argument("--json", help="append all figures to this file, a line each")
     options = parser.parse_args()
     loads = options.load.split(",") if options.load else (
-        ["short", "short-wide"] if options.short else ["50k", "5k"])
+        ["short", "short-wide"] if options.short else ["50k", "5k", "new"])
     peers = options.only.split(",") if options.only else PEERS
     missing = [p for p in peers if not p.startswith("etinde") and shutil.which(p) is None]
     if missing:
         sys.exit(f"not installed: {', '.join(missing)}")
     root = tempfile.mkdtemp(prefix="etinde-bench-", dir=options.root)
-    failed = 0
+    failed, steady = 0, {}
     try:
-        for load in loads:
-            results = []
+        print("16 KiB and fdatasync: median %.2f ms, p99 %.2f ms" % fdatasync_ms(root))
+        if options.restart:
             for peer in peers:
-                results.append(measure(peer, load, options.build, root))
-                failed += results[-1]["failed"]
-                print(f"{load} {peer}: {results[-1]['cpu_all']:.3f} CPU s/M", file=sys.stderr)
-                if options.json:
-                    with open(options.json, "a") as f:
-                        f.write(json.dumps(results[-1]) + "\n")
-            table(load, results)
+                print_restart(measure_restart(peer, options.load or "50k", options.build, root))
+            return
+        for load in loads:
+            results = run_load(load, peers, options, root)
+            failed += sum(r["failed"] for r in results)
+            if load == "50k":
+                steady = {r["server"]: r["cpu_all"] for r in results}
+            if load == "new":
+                print_new_series(results, steady)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     sys.exit(1 if failed else 0)
