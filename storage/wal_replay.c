@@ -20,7 +20,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { PATH_SIZE = 4096, DAYS_HELD_MAX = 32 };
+enum { PATH_SIZE = 4096, DAYS_HELD_MAX = 32, DIRECT_IDS_MAX = 1 << 22 };
 
 /* The series that the segment at hand has defined for one head. */
 struct defined {
@@ -28,10 +28,18 @@ struct defined {
     struct series *series;
 };
 
+/* The mark that a series needed last, which nearly always is the one that it needs next. */
+struct recent {
+    int32_t day;
+    uint32_t mark; /* its number plus one; 0: none yet */
+};
+
 struct id_map {
     struct head *head;
-    struct table table; /* id to index in items */
+    ARRAY(struct series *) direct; /* by id: ids are dense; NULL: not defined */
+    struct table table;            /* of ids from DIRECT_IDS_MAX on, to index in items */
     ARRAY(struct defined) items;
+    ARRAY(struct recent) recent; /* by the head's own id */
 };
 
 struct day {
@@ -56,7 +64,7 @@ struct replay {
     struct table mark_table;
     ARRAY(struct label) labels; /* scratch */
     struct series_list table;   /* scratch: of the batch at hand */
-    struct head *covering;      /* the head of the batch at hand */
+    struct id_map *covering;    /* of the batch at hand */
     ARRAY(struct wal_known) known;
     uint64_t next_lsn; /* 0: not known yet */
     struct error error;
@@ -109,20 +117,41 @@ static const struct mark *find_mark(struct replay *r, const struct series *serie
     uint32_t at = table_find(&r->mark_table, hash, mark_equal, r, &wanted);
     if (at != TABLE_NONE)
         return &r->marks.items[at];
-    const struct day *day = find_day(r, r->covering, number);
+    struct head *head = r->covering->head;
+    const struct day *day = find_day(r, head, number);
     if (day == NULL)
         return NULL;
-    wanted.gone_lsn = catalog_gone_lsn(r->store->catalog, slice_from_text(r->covering->tenant),
-                                       r->covering->kind, number);
+    wanted.gone_lsn =
+        catalog_gone_lsn(r->store->catalog, slice_from_text(head->tenant), head->kind, number);
     if (day->partition) {
         array_reserve(&r->labels, series->pair_count);
-        struct labels labels = head_labels(r->covering, series, r->labels.items);
+        struct labels labels = head_labels(head, series, r->labels.items);
         if (!partition_sealed(day->partition, labels, &wanted.state, &r->error))
             return NULL;
     }
     table_insert(&r->mark_table, hash, (uint32_t)r->marks.count);
     array_push(&r->marks, wanted);
     return &r->marks.items[r->marks.count - 1];
+}
+
+static const struct mark *find_mark_fast(struct replay *r, const struct series *series,
+                                         int32_t number)
+{
+    struct id_map *map = r->covering;
+    if (series->id < map->recent.count) {
+        const struct recent *recent = &map->recent.items[series->id];
+        if (LIKELY(recent->mark != 0 && recent->day == number))
+            return &r->marks.items[recent->mark - 1];
+    }
+    const struct mark *mark = find_mark(r, series, number);
+    if (mark == NULL)
+        return NULL;
+    array_reserve(&map->recent, (size_t)series->id + 1);
+    while (map->recent.count <= series->id)
+        array_push(&map->recent, ((struct recent){0, 0}));
+    uint32_t at = (uint32_t)(mark - r->marks.items);
+    map->recent.items[series->id] = (struct recent){number, at + 1};
+    return mark;
 }
 
 /* apply_sealed: runs inside head_apply, with the head's lock held (nobody else is there). */
@@ -132,7 +161,7 @@ static bool covers(void *context, const struct series *series, bool side, int64_
     struct replay *r = context;
     if (r->error.code != ERR_NONE)
         return false;
-    const struct mark *mark = find_mark(r, series, partition_day(time_ns));
+    const struct mark *mark = find_mark_fast(r, series, partition_day(time_ns));
     if (mark == NULL)
         return false;
     if (lsn <= mark->gone_lsn)
@@ -178,12 +207,21 @@ static uint64_t id_hash(uint32_t id)
 
 static struct series *map_find(const struct id_map *map, uint32_t id)
 {
+    if (LIKELY(id < map->direct.count))
+        return map->direct.items[id];
     uint32_t at = table_find(&map->table, id_hash(id), id_equal, map, &id);
     return at == TABLE_NONE ? NULL : map->items.items[at].series;
 }
 
 static void map_put(struct id_map *map, uint32_t id, struct series *series)
 {
+    if (id < DIRECT_IDS_MAX) {
+        array_reserve(&map->direct, (size_t)id + 1);
+        while (map->direct.count <= id)
+            array_push(&map->direct, NULL);
+        map->direct.items[id] = series;
+        return;
+    }
     uint32_t at = table_find(&map->table, id_hash(id), id_equal, map, &id);
     if (at != TABLE_NONE) {
         map->items.items[at].series = series;
@@ -254,7 +292,7 @@ static bool replay_batch(struct replay *r, const struct wal_record *record, stru
     struct id_map *map = find_map(r, batch.tenant, batch.kind, err);
     if (map == NULL || !read_table(r, &in, map, batch.series_count, err))
         return false;
-    r->covering = map->head;
+    r->covering = map;
     struct apply_sealed sealed = {covers, r};
     struct apply_result applied = {0};
     struct apply_batch apply = {.body = slice_of(in.at, reader_left(&in)),
@@ -331,6 +369,8 @@ static bool replay_record(struct replay *r, const struct wal_record *record, str
 static void maps_clear(struct replay *r)
 {
     for (size_t i = 0; i < r->maps.count; i++) {
+        array_done(&r->maps.items[i].direct);
+        array_done(&r->maps.items[i].recent);
         array_done(&r->maps.items[i].items);
         table_done(&r->maps.items[i].table);
     }
