@@ -89,6 +89,8 @@ static void slot_begin(struct stream *s, struct slot *slot)
     slot->ev.until_check = 0;
     slot->ev.stop = &s->stop;
     slot->err = (struct error){0};
+    if (s->start.step_samples) /* over the limit: not counted */
+        slot->ev.step_samples = arena_calloc(slot->notes, s->source->steps, sizeof(uint64_t));
 }
 
 /* Called and returns with the lock held, gives it up meanwhile. */
@@ -154,7 +156,7 @@ static struct slot *await(struct stream *s, size_t number)
 }
 
 /* What one thread would have noted, at the same place. */
-static bool settle(struct evaluation *ev, struct slot *slot, struct error *err)
+static bool settle(struct evaluation *ev, struct slot *slot, size_t steps, struct error *err)
 {
     ev->stats->samples += slot->stats.samples;
     ev->stats->lines += slot->stats.lines;
@@ -162,6 +164,8 @@ static bool settle(struct evaluation *ev, struct slot *slot, struct error *err)
     ev->stats->lines_after_filter += slot->stats.lines_after_filter;
     ev->varies = ev->varies || slot->ev.varies;
     annotations_merge(ev->annotations, &slot->annotations);
+    for (size_t i = 0; ev->step_samples && slot->ev.step_samples && i < steps; i++)
+        ev->step_samples[i] += slot->ev.step_samples[i];
     arena_reset(slot->notes);
     int64_t peak = (int64_t)slot->stats.peak_samples;
     if (!eval_hold(ev, peak, err) || !eval_hold(ev, -peak, err))
@@ -176,7 +180,7 @@ static bool hand_on(struct stream *s, struct sink *sink, struct error *err)
 {
     for (size_t number = 0; number < s->batches; number++) {
         struct slot *slot = await(s, number);
-        if (!settle(s->ev, slot, err) || !eval_tick(s->ev, CHECK_SAMPLES, err) ||
+        if (!settle(s->ev, slot, s->source->steps, err) || !eval_tick(s->ev, CHECK_SAMPLES, err) ||
             (slot->batch.count > 0 && !sink->take(sink, &slot->batch, err)))
             return false;
         pthread_mutex_lock(&s->lock);

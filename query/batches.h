@@ -17,6 +17,7 @@
 #include "query/eval.h"
 
 struct batch_source {
+    size_t steps;     /* of the grid */
     size_t series;    /* in all */
     size_t batch_max; /* series of a batch at most */
     uint64_t work;    /* about how many samples and cells: little work stays on this thread */

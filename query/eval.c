@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "query/dialect.h"
 #include "query/eval_internal.h"
+#include "query/explain.h"
 #include "query/function.h"
 #include "query/histogram_work.h"
 
@@ -397,17 +398,38 @@ static bool stream_node(struct evaluation *ev, const struct node *node, const st
     }
 }
 
+/* Evaluated once, and the same at every step. */
+static bool stream_invariant(struct evaluation *ev, const struct node *node,
+                             const struct grid *grid, struct sink *sink, struct error *err)
+{
+    struct grid first = {grid->start_ns, grid->step_ns, 1};
+    struct spread_sink spread = {{spread_take}, sink, grid->steps};
+    uint64_t *counts = ev->step_samples, once = 0;
+    ev->step_samples = counts ? &once : NULL;
+    bool ok = stream_node(ev, node, &first, &spread.sink, err);
+    ev->step_samples = counts;
+    for (size_t i = 0; counts && i < grid->steps; i++)
+        counts[i] += once;
+    return ok;
+}
+
+static bool stream_any(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                       struct sink *sink, struct error *err)
+{
+    if (!node->invariant || grid->steps == 1)
+        return stream_node(ev, node, grid, sink, err);
+    return stream_invariant(ev, node, grid, sink, err);
+}
+
 bool eval_stream(struct evaluation *ev, const struct node *node, const struct grid *grid,
                  struct sink *sink, struct error *err)
 {
     assert(node->type == TYPE_VECTOR);
     if (!eval_tick(ev, CHECK_SAMPLES, err))
         return false;
-    if (!node->invariant || grid->steps == 1)
-        return stream_node(ev, node, grid, sink, err);
-    struct grid first = {grid->start_ns, grid->step_ns, 1};
-    struct spread_sink spread = {{spread_take}, sink, grid->steps};
-    return stream_node(ev, node, &first, &spread.sink, err);
+    if (ev->explain)
+        return explain_stream(ev, node, grid, sink, stream_any, err);
+    return stream_any(ev, node, grid, sink, err);
 }
 
 /* ---- scalars ------------------------------------------------------------------------------------
@@ -465,8 +487,14 @@ bool eval_scalar(struct evaluation *ev, const struct node *node, const struct gr
     if (!node->invariant || grid->steps == 1)
         return scalar_node(ev, node, grid, out, err);
     struct grid first = {grid->start_ns, grid->step_ns, 1};
-    if (!scalar_node(ev, node, &first, out, err))
+    uint64_t *counts = ev->step_samples, once = 0;
+    ev->step_samples = counts ? &once : NULL;
+    bool ok = scalar_node(ev, node, &first, out, err);
+    ev->step_samples = counts;
+    if (!ok)
         return false;
+    for (size_t i = 0; counts && i < grid->steps; i++)
+        counts[i] += once;
     for (size_t i = 1; i < grid->steps; i++)
         out[i] = out[0];
     return true;

@@ -33,6 +33,7 @@
 struct annotations;
 struct budget;
 struct error;
+struct explain;
 struct function;
 struct store;
 struct store_view;
@@ -106,6 +107,9 @@ struct evaluation {
     const bool *stop;      /* atomic: a helper is to end; NULL: the query's own thread */
     bool varies;      /* what was read depends on the query's range: histograms (leaf_metric.c) */
     bool reset_hints; /* selectors tell histograms that were reset from unknown ones */
+    struct explain *explain; /* NULL: nothing is measured per node */
+    uint64_t
+        *step_samples;     /* per step of the grid, samples that a step looks at; NULL: not asked */
     struct budget *memory; /* of all arenas of the query together */
 };
 

@@ -90,7 +90,8 @@ bool range_vector(struct evaluation *ev, const struct node *node, struct query_r
 /* Does the expression itself order an instant vector: sort(), topk() and their kin? */
 bool query_is_ordered(const struct node *root);
 
-/* subquery.c */
+/* subquery.c: the samples that each window looks at, for statistics. */
+void eval_count_windows(const struct window_call *call, const struct window_run *run);
 bool subquery_stream(struct evaluation *ev, const struct node *subquery, const struct node *call,
                      const double *const *parameters, const struct grid *grid, struct sink *sink,
                      struct error *err) MUST_CHECK;

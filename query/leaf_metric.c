@@ -15,6 +15,7 @@
 #include "query/batches.h"
 #include "query/dialect.h"
 #include "query/eval_internal.h"
+#include "query/explain.h"
 #include "query/function.h"
 #include "query/window_histogram.h"
 #include "query/window_memo.h"
@@ -134,6 +135,7 @@ static bool fill_window(struct leaf *leaf, const struct sample_column *samples, 
         return arena_check(leaf->arena, "the query", err);
     leaf->window.labels = out->labels;
     leaf->window.arena = leaf->arena;
+    eval_count_windows(&leaf->window, &run);
     return window_apply(leaf->call->call.function, &leaf->window, &run, out, err);
 }
 
@@ -183,6 +185,12 @@ static bool settle_hints(struct leaf *leaf, struct sample_column *samples, struc
     return true;
 }
 
+static void count_cells(struct evaluation *ev, const struct column *column, size_t steps)
+{
+    for (size_t i = 0; ev->step_samples && i < steps; i++)
+        ev->step_samples[i] += column->cells[i] != CELL_NONE;
+}
+
 static bool take_series(struct leaf *leaf, size_t series, struct error *err)
 {
     struct sample_column samples;
@@ -209,6 +217,7 @@ static bool take_series(struct leaf *leaf, size_t series, struct error *err)
             return false;
     } else {
         fill_instant(leaf, &samples, out);
+        count_cells(ev, out, leaf->grid.steps);
         if (leaf->refused)
             return error_set(err, ERR_EXECUTION, "info sample should be float");
     }
@@ -277,6 +286,7 @@ static bool take_all(struct leaf *leaf, struct sink *sink, struct error *err)
     size_t count = cursor_series_count(leaf->cursor), by_cells = BATCH_CELLS / leaf->grid.steps;
     leaf->ev->stats->series += count;
     struct batch_source source = {
+        .steps = leaf->grid.steps,
         .series = count,
         .batch_max = by_cells < 1              ? 1
                      : by_cells < BATCH_SERIES ? by_cells
@@ -287,7 +297,14 @@ static bool take_all(struct leaf *leaf, struct sink *sink, struct error *err)
         .close = worker_close,
         .fill = worker_fill,
     };
-    return batches_stream(leaf->ev, &source, sink, err);
+    uint64_t before = leaf->ev->stats->samples;
+    bool ok = batches_stream(leaf->ev, &source, sink, err);
+    if (leaf->ev->explain) {
+        struct explained *e = explain_node(leaf->ev->explain, leaf->selector);
+        e->selected += count;
+        e->samples += leaf->ev->stats->samples - before;
+    }
+    return ok;
 }
 
 static bool open_cursor(struct leaf *leaf, struct error *err)

@@ -15,6 +15,7 @@
 #include "query/annotations.h"
 #include "query/dialect.h"
 #include "query/eval_internal.h"
+#include "query/explain.h"
 #include "query/log_query.h"
 #include "query/logql_format.h"
 #include "query/parse.h"
@@ -228,6 +229,16 @@ static bool run_matrix(struct evaluation *ev, const struct node *root, struct qu
     return true;
 }
 
+static bool start_counting(struct evaluation *ev, struct query_result *result, struct error *err)
+{
+    if (!ev->request->count_steps)
+        return true;
+    result->stats.steps = ev->grid.steps;
+    result->stats.step_samples = ev->step_samples =
+        arena_calloc(result->arena, ev->grid.steps, sizeof(uint64_t));
+    return arena_check(result->arena, "the statistics", err);
+}
+
 static bool run_root(struct evaluation *ev, struct ast *ast, struct query_result *result,
                      struct error *err)
 {
@@ -236,7 +247,8 @@ static bool run_root(struct evaluation *ev, struct ast *ast, struct query_result
         return false;
     if (root->type == TYPE_LINES)
         return log_query_run(ev, node_unwrap(root), result, err);
-    if (!make_grid(ev->request, &ev->grid, err) || !query_prepare(ast, ev, err))
+    if (!make_grid(ev->request, &ev->grid, err) || !start_counting(ev, result, err) ||
+        !query_prepare(ast, ev, err))
         return false;
     switch (root->type) {
     case TYPE_VECTOR:
@@ -294,31 +306,32 @@ struct query_result *query_result_new(enum query_result_type type, size_t memory
     return result;
 }
 
-struct query_result *query_run(struct store *store, const struct query_request *request,
-                               struct error *err)
+static void sum_steps(struct query_stats *stats)
 {
-    int64_t started = clock_monotonic_ns();
-    struct query_request r = normal_request(request);
-    AUTO(ast_drop) struct ast *ast = parse(r.language, r.text, r.features, &r.limits, err);
-    if (ast == NULL)
-        return NULL;
-    int64_t parsed = clock_monotonic_ns();
+    for (size_t i = 0; i < stats->steps; i++)
+        stats->queryable += stats->step_samples[i];
+}
 
-    struct query_result *result = query_result_new(RESULT_VECTOR, r.limits.memory_max);
+/* `explain` is NULL but for query_explain(). */
+static struct query_result *run(struct store *store, const struct query_request *r, struct ast *ast,
+                                struct explain *explain, struct error *err)
+{
+    struct query_result *result = query_result_new(RESULT_VECTOR, r->limits.memory_max);
     struct annotations *annotations = xcalloc(1, sizeof(*annotations));
     annotations->arena = result->arena;
     annotations->text = ast_text(ast);
     struct evaluation ev = {
         .store = store,
-        .request = &r,
-        .dialect = dialect_of(r.language),
+        .request = r,
+        .dialect = dialect_of(r->language),
         .text = ast_text(ast),
         .arena = result->arena,
         .annotations = annotations,
         .damage = store_damage_new(),
         .stats = &result->stats,
         .memory = &result->memory,
-        .deadline_ns = ns_add(started, r.limits.timeout_ns),
+        .explain = explain,
+        .deadline_ns = ns_add(clock_monotonic_ns(), r->limits.timeout_ns),
     };
     bool ok = run_root(&ev, ast, result, err);
     if (ok) {
@@ -333,10 +346,49 @@ struct query_result *query_run(struct store *store, const struct query_request *
         query_result_free(result);
         return NULL;
     }
+    sum_steps(&result->stats);
     result->varies = ev.varies;
+    return result;
+}
+
+static struct query_result *parse_and_run(struct store *store, const struct query_request *request,
+                                          struct explain *explain, struct buffer *out,
+                                          struct error *err)
+{
+    int64_t started = clock_monotonic_ns();
+    struct query_request r = normal_request(request);
+    AUTO(ast_drop) struct ast *ast = parse(r.language, r.text, r.features, &r.limits, err);
+    if (ast == NULL)
+        return NULL;
+    int64_t parsed = clock_monotonic_ns();
+    struct query_result *result = run(store, &r, ast, explain, err);
+    if (result == NULL)
+        return NULL;
     result->stats.parse_ns = parsed - started;
     result->stats.evaluate_ns = clock_monotonic_ns() - parsed;
+    if (explain)
+        explain_json(explain, ast_root(ast), out);
     return result;
+}
+
+struct query_result *query_run(struct store *store, const struct query_request *request,
+                               struct error *err)
+{
+    return parse_and_run(store, request, NULL, NULL, err);
+}
+
+bool query_explain(struct store *store, const struct query_request *request, struct buffer *out,
+                   struct query_stats *stats, struct error *err)
+{
+    struct explain explain = {0};
+    struct query_result *result = parse_and_run(store, request, &explain, out, err);
+    array_done(&explain.nodes);
+    if (result == NULL)
+        return false;
+    *stats = result->stats;
+    stats->step_samples = NULL;
+    query_result_free(result);
+    return buffer_check(out, "the plan", err);
 }
 
 void query_result_free(struct query_result *result)

@@ -64,6 +64,7 @@ struct query_request {
     int64_t interval_ns;      /* log entries: at most one per interval and stream; 0: all */
     unsigned features;
     struct query_limits limits;
+    bool count_steps;      /* fill stats.queryable and stats.step_samples */
     const bool *cancel;    /* read with __atomic; NULL: never */
     struct pool *helpers;  /* threads that may help; NULL: the query runs on the caller's alone.
                               Never the pool that runs queries. */
@@ -114,6 +115,9 @@ struct query_stats {
     uint64_t lines, line_bytes, lines_after_filter; /* logs */
     uint64_t entries_returned;
     int64_t parse_ns, queue_ns, evaluate_ns;
+    uint64_t queryable;     /* with count_steps: samples that all steps look at, in sum */
+    uint64_t *step_samples; /* ... and each step; in the result's arena */
+    size_t steps;
 };
 
 struct query_result {
@@ -140,6 +144,13 @@ struct query_result {
 struct query_result *query_run(struct store *store, const struct query_request *request,
                                struct error *err) MUST_CHECK;
 void query_result_free(struct query_result *result); /* NULL is fine */
+
+/*
+ * Run it, and append the plan with what each node took as JSON in place of a result (PromQL).
+ * `stats` as a result's, without step_samples.
+ */
+bool query_explain(struct store *store, const struct query_request *request, struct buffer *out,
+                   struct query_stats *stats, struct error *err) MUST_CHECK;
 
 /* Parse only: fails as query_run would.  `*is_log` tells a log query from a metric query. */
 bool query_check(enum query_language language, struct slice text, unsigned features, bool *is_log,

@@ -43,7 +43,8 @@ struct subquery_sink {
     struct window_call window;
     struct window_memo memo;
     struct grid inner;
-    int64_t *times; /* of the present cells of one column */
+    uint64_t *step_samples; /* the outer expression's */
+    int64_t *times;         /* of the present cells of one column */
     double *values;
     const struct histogram **histograms;
 };
@@ -82,6 +83,16 @@ static struct window_run run_of(struct subquery_sink *s, const struct column *co
                                .count = count};
 }
 
+void eval_count_windows(const struct window_call *call, const struct window_run *run)
+{
+    uint64_t *counts = call->ev->step_samples;
+    size_t from = 0, to = 0;
+    for (size_t i = 0; counts && i < call->grid.steps; i++) {
+        window_bounds(call, run, i, &from, &to);
+        counts[i] += to - from;
+    }
+}
+
 static bool subquery_take(struct sink *self, struct column_batch *batch, struct error *err)
 {
     struct subquery_sink *s = (struct subquery_sink *)self;
@@ -93,6 +104,9 @@ static bool subquery_take(struct sink *self, struct column_batch *batch, struct 
         out.drop_name = in->drop_name;
         s->window.labels = in->labels;
         s->window.arena = batch->arena;
+        s->ev->step_samples = s->step_samples; /* the inner samples do not count */
+        eval_count_windows(&s->window, &run);
+        s->ev->step_samples = NULL;
         if (!eval_hold(s->ev, (int64_t)run.count, err) ||
             !window_apply(s->function, &s->window, &run, &out, err) ||
             !eval_hold(s->ev, -(int64_t)run.count, err) || !eval_tick(s->ev, run.count, err))
@@ -130,9 +144,12 @@ bool subquery_stream(struct evaluation *ev, const struct node *subquery, const s
     s.histograms = arena_calloc(arena, s.inner.steps, sizeof(struct histogram *));
     bool hints = ev->reset_hints;
     ev->reset_hints = false;
+    s.step_samples = ev->step_samples;
+    ev->step_samples = NULL;
     bool ok = arena_check(arena, "a subquery", err) &&
               eval_stream(ev, subquery->subquery.inner, &s.inner, &s.sink, err);
     ev->reset_hints = hints;
+    ev->step_samples = s.step_samples;
     window_memo_done(&s.memo);
     arena_free(arena);
     return ok;

@@ -37,6 +37,7 @@ void prometheus_exemplars(struct call *call);
 void prometheus_memory(struct call *call);
 void prometheus_format_query(struct call *call);
 void prometheus_parse_query(struct call *call);
+void prometheus_explain(struct call *call);
 
 /* prometheus_names.c */
 void prometheus_labels(struct call *call);

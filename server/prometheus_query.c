@@ -42,10 +42,28 @@ static void write_seconds(struct json_writer *w, const char *name, int64_t ns)
     json_write_double(w, (double)ns / 1e9, 'j', false);
 }
 
-static void append_stats(struct buffer *out, const struct query_stats *stats)
+/* How many samples each step looks at, for stats=all. */
+static void write_steps(struct json_writer *w, const struct query_stats *stats,
+                        const struct query_request *request)
+{
+    json_write_key(w, SLICE("totalQueryableSamplesPerStep"));
+    json_write_array_begin(w);
+    for (size_t i = 0; i < stats->steps; i++) {
+        int64_t ns =
+            request->instant ? request->end_ns : request->start_ns + (int64_t)i * request->step_ns;
+        json_write_array_begin(w);
+        json_write_double(w, (double)(ns / NS_PER_MS) / 1000, 'j', false);
+        json_write_u64(w, stats->step_samples[i]);
+        json_write_array_end(w);
+    }
+    json_write_array_end(w);
+}
+
+/* `request` is NULL where steps are not wanted. */
+static void append_stats(struct buffer *out, const struct query_stats *stats,
+                         const struct query_request *request)
 {
     struct json_writer w;
-    buffer_append_text(out, ",\"stats\":");
     json_writer_init(&w, out);
     json_write_object_begin(&w);
     json_write_key(&w, SLICE("timings"));
@@ -59,7 +77,11 @@ static void append_stats(struct buffer *out, const struct query_stats *stats)
     json_write_object_end(&w);
     json_write_key(&w, SLICE("samples"));
     json_write_object_begin(&w);
+    if (request && stats->step_samples)
+        write_steps(&w, stats, request);
     json_write_key(&w, SLICE("totalQueryableSamples"));
+    json_write_u64(&w, stats->queryable);
+    json_write_key(&w, SLICE("samplesRead"));
     json_write_u64(&w, stats->samples);
     json_write_key(&w, SLICE("peakSamples"));
     json_write_u64(&w, stats->peak_samples);
@@ -84,7 +106,8 @@ static void append_notes(struct buffer *out, const char *name, const struct slic
     buffer_append_byte(out, ']');
 }
 
-static void answer_query(struct call *call, const struct query_result *result, uint64_t limit)
+static void answer_query(struct call *call, const struct query_request *request,
+                         const struct query_result *result, uint64_t limit)
 {
     struct buffer *out = call_body(call);
     bool list = result->type == RESULT_VECTOR || result->type == RESULT_MATRIX;
@@ -93,8 +116,11 @@ static void answer_query(struct call *call, const struct query_result *result, u
     buffer_printf(out, "{\"status\":\"success\",\"data\":{\"resultType\":\"%s\",\"result\":",
                   answer_type_name(result));
     answer_result(out, result, series_max, ANSWER_PROMETHEUS);
-    if (form_get(&call->form, SLICE("stats")).size > 0)
-        append_stats(out, &result->stats);
+    struct slice stats = form_get(&call->form, SLICE("stats"));
+    if (stats.size > 0) {
+        buffer_append_text(out, ",\"stats\":");
+        append_stats(out, &result->stats, slice_equal(stats, SLICE("all")) ? request : NULL);
+    }
     buffer_append_byte(out, '}');
     append_notes(out, "warnings", result->warnings, result->warning_count, truncated);
     append_notes(out, "infos", result->infos, result->info_count, false);
@@ -102,20 +128,26 @@ static void answer_query(struct call *call, const struct query_result *result, u
     call_answer_json(call);
 }
 
+static void fail_query(struct call *call, const struct query_request *request, struct error *err)
+{
+    bool unread = err->position > 0 || request->text.size > request->limits.text_max;
+    if (err->code == ERR_INVALID || unread) { /* a limit met while parsing is bad_data, too */
+        err->code = ERR_INVALID;
+        error_prefix(err, "invalid parameter \"query\"");
+    }
+    call_fail(call, err);
+}
+
 static void run_and_answer(struct call *call, struct query_request *request, uint64_t limit)
 {
     struct error err = {0};
+    request->count_steps = form_get(&call->form, SLICE("stats")).size > 0;
     struct query_result *result = query_call_run(call, request, &err);
     if (!result) {
-        bool unread = err.position > 0 || request->text.size > request->limits.text_max;
-        if (err.code == ERR_INVALID || unread) { /* a limit met while parsing is bad_data, too */
-            err.code = ERR_INVALID;
-            error_prefix(&err, "invalid parameter \"query\"");
-        }
-        call_fail(call, &err);
+        fail_query(call, request, &err);
         return;
     }
-    answer_query(call, result, limit);
+    answer_query(call, request, result, limit);
     query_result_free(result);
 }
 
@@ -230,5 +262,39 @@ void prometheus_parse_query(struct call *call)
         return;
     }
     buffer_append_byte(out, '}');
+    call_answer_json(call);
+}
+
+/* With start, end and step as query_range, otherwise as query; the plan instead of the result. */
+void prometheus_explain(struct call *call)
+{
+    struct error err = {0};
+    uint64_t limit;
+    struct query_request request =
+        query_call_request(call, QUERY_PROMQL, form_get(&call->form, SLICE("query")));
+    request.instant = form_get(&call->form, SLICE("start")).size == 0;
+    bool ok = read_common(call, &request, &limit, &err);
+    if (ok && request.instant) {
+        ok = form_time_prometheus(&call->form, "time", call->now_ns, &request.end_ns, &err);
+        request.end_ns = request.start_ns = whole_ms(request.end_ns);
+    } else if (ok) {
+        ok = read_range(call, &request, &err);
+    }
+    if (!ok) {
+        call_fail(call, &err);
+        return;
+    }
+    struct query_stats stats;
+    struct buffer *out = call_body(call);
+    request.count_steps = true;
+    buffer_append_text(out, "{\"status\":\"success\",\"data\":{\"plan\":");
+    if (!query_explain(call->server->store, &request, out, &stats, &err)) {
+        fail_query(call, &request, &err);
+        return;
+    }
+    stats.queue_ns = call->queued_ns;
+    buffer_append_text(out, ",\"stats\":");
+    append_stats(out, &stats, NULL);
+    buffer_append_text(out, "}}");
     call_answer_json(call);
 }

@@ -45,6 +45,7 @@ static const struct route routes[] = {
     {"/api/v1/query_range", GET_POST, PROM, prometheus_query_range, true, false, NULL},
     {"/api/v1/query_exemplars", GET_POST, PROM, prometheus_exemplars, false, false, NULL},
     {"/api/v1/format_query", GET_POST, PROM, prometheus_format_query, false, false, NULL},
+    {"/api/v1/explain", GET_POST, PROM, prometheus_explain, true, false, NULL},
     {"/api/v1/parse_query", GET_POST, PROM, prometheus_parse_query, false, false, NULL},
     {"/api/v1/labels", GET_POST, PROM, prometheus_labels, true, false, NULL},
     {"/api/v1/label/{}/values", GET_POST, PROM, prometheus_label_values, true, false, NULL},

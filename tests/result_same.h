@@ -62,7 +62,8 @@ static inline bool answer_same(const struct query_result *a, const struct query_
 static inline bool result_same(const struct query_result *a, const struct query_result *b)
 {
     return answer_same(a, b) && a->stats.series == b->stats.series &&
-           a->stats.samples == b->stats.samples && a->stats.peak_samples == b->stats.peak_samples;
+           a->stats.samples == b->stats.samples && a->stats.queryable == b->stats.queryable &&
+           a->stats.peak_samples == b->stats.peak_samples;
 }
 
 #endif

@@ -2,6 +2,7 @@
  * test_promql_eval.c - PromQL on a real store: limits, errors and the shape of results.
  * What functions and operators compute is the conformance cases' business.
  */
+#include "base/buffer.h"
 #include "base/duration.h"
 #include "base/error.h"
 #include "query/query.h"
@@ -265,9 +266,61 @@ static void times_far_away_are_no_error(void **state)
     query_result_free(run(&r));
 }
 
+static void statistics_count_what_each_step_looks_at(void **state)
+{
+    (void)state;
+    struct query_request r = range_of("sum_over_time(a[30s]) + on (host) b");
+    r.count_steps = true;
+    struct query_result *result = run(&r);
+    assert_int_equal(result->stats.steps, 81);
+    for (size_t i = 0; i < 81; i++) /* windows of three, and one sample each */
+        assert_int_equal(result->stats.step_samples[i], SERIES * 4);
+    assert_int_equal(result->stats.queryable, 81 * SERIES * 4);
+    query_result_free(result);
+
+    /* What does not depend on the step counts at each; a subquery counts its own points. */
+    r = range_of("a @ 500");
+    r.count_steps = true;
+    result = run(&r);
+    assert_int_equal(result->stats.queryable, 81 * SERIES);
+    query_result_free(result);
+    r = range_of("max_over_time(sum(a)[60s:20s])");
+    r.count_steps = true;
+    result = run(&r);
+    assert_int_equal(result->stats.queryable, 81 * 3);
+    query_result_free(result);
+}
+
+static void the_plan_says_what_was_read(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct query_stats stats;
+    struct buffer out;
+    buffer_init(&out, 1 << 16);
+    struct query_request r = range_of("count(rate(a[1m])) + count(b @ end())");
+    assert_true(query_explain(store, &r, &out, &stats, &err));
+    buffer_append_byte(&out, '\0');
+    assert_non_null(strstr(out.data,
+                           "{\"node\":\"binary\",\"text\":\"count(rate(a[1m])) + "
+                           "count(b @ end())\",\"once\":false,\"series\":1,\"points\":81"));
+    assert_non_null(strstr(out.data, "{\"node\":\"call\",\"text\":\"rate(a[1m])\",\"once\":false,"
+                                     "\"series\":50,\"points\":4050"));
+    assert_non_null(strstr(out.data, "\"once\":false,\"selectedSeries\":50,\"samples\":4300"));
+    assert_non_null(strstr(out.data, "{\"node\":\"aggregation\",\"text\":\"count(b @ end())\","
+                                     "\"once\":true"));
+    buffer_clear(&out);
+    r = range_of("count(");
+    assert_false(query_explain(store, &r, &out, &stats, &err));
+    assert_int_equal(err.code, ERR_INVALID);
+    buffer_done(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(statistics_count_what_each_step_looks_at),
+        cmocka_unit_test(the_plan_says_what_was_read),
         cmocka_unit_test(range_results_are_sorted_by_labels),
         cmocka_unit_test(each_kind_of_value_has_its_result_type),
         cmocka_unit_test(another_tenant_sees_nothing),

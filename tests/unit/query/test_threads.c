@@ -127,7 +127,8 @@ static struct query_request request_of(const char *text, bool instant, size_t th
                                   .features = QUERY_FEATURES_ALL & ~QUERY_DELAYED_NAME_REMOVAL,
                                   .helpers = threads > 1 ? helpers : NULL,
                                   .threads = threads,
-                                  .helpers_from = 1};
+                                  .helpers_from = 1,
+                                  .count_steps = true};
 }
 
 static void same_at_any_number(const char *text, bool instant)
