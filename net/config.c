@@ -11,6 +11,7 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json_writer.h"
 #include "base/memory.h"
 #include "base/number.h"
 
@@ -131,6 +132,7 @@ bool config_set(const struct config_key *key, struct slice text, void *settings,
         *(bool *)value = text.data[0] == 't';
         return true;
     case CONFIG_TEXT:
+    case CONFIG_TREE:
         if (memchr(text.data ? text.data : "", '\0', text.size))
             return wrong_value(key, text, "text without NUL bytes", err);
         free(*(char **)value);
@@ -166,7 +168,7 @@ void config_preset(const struct config_table *table, void *settings)
 void config_done(const struct config_table *table, void *settings)
 {
     for (size_t i = 0; i < table->count; i++) {
-        if (table->keys[i].type != CONFIG_TEXT)
+        if (table->keys[i].type != CONFIG_TEXT && table->keys[i].type != CONFIG_TREE)
             continue;
         char **text = target(&table->keys[i], settings);
         free(*text);
@@ -265,6 +267,59 @@ static bool unknown_key(const struct walk *w, const yaml_node_t *node, struct sl
     return fail_at(w, node->start_mark, err);
 }
 
+/* A node with all below it as JSON. */
+static bool write_tree(const struct walk *w, struct json_writer *out, int index, int depth)
+{
+    const yaml_node_t *node = yaml_document_get_node(w->document, index);
+    if (depth > DEPTH_MAX)
+        return false;
+    if (node->type == YAML_SCALAR_NODE) {
+        json_write_string(out, node_text(node));
+        return true;
+    }
+    if (node->type == YAML_SEQUENCE_NODE) {
+        json_write_array_begin(out);
+        for (const yaml_node_item_t *item = node->data.sequence.items.start;
+             item < node->data.sequence.items.top; item++)
+            if (!write_tree(w, out, *item, depth + 1))
+                return false;
+        json_write_array_end(out);
+        return true;
+    }
+    json_write_object_begin(out);
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *name = yaml_document_get_node(w->document, pair->key);
+        if (name->type != YAML_SCALAR_NODE)
+            return false;
+        json_write_key(out, node_text(name));
+        if (!write_tree(w, out, pair->value, depth + 1))
+            return false;
+    }
+    json_write_object_end(out);
+    return true;
+}
+
+static bool set_tree(const struct walk *w, const struct config_key *key, int index,
+                     struct error *err)
+{
+    struct buffer text;
+    struct json_writer out;
+    bool *seen = &w->seen[key - w->table->keys];
+    const yaml_node_t *node = yaml_document_get_node(w->document, index);
+    buffer_init(&text, FILE_SIZE_MAX);
+    json_writer_init(&out, &text);
+    bool ok = !*seen || error_set(err, ERR_INVALID, "%s: given twice", key->name);
+    bool empty = node->type == YAML_SCALAR_NODE && node->data.scalar.length == 0;
+    ok = ok && (empty || write_tree(w, &out, index, 0) ||
+                error_set(err, ERR_INVALID, "%s: is nested too deeply", key->name));
+    ok = ok && buffer_check(&text, key->name, err) &&
+         config_set(key, buffer_slice(&text), w->settings, err);
+    buffer_done(&text);
+    *seen = true;
+    return ok || fail_at(w, node->start_mark, err);
+}
+
 static bool set_scalar(const struct walk *w, const struct config_key *key, const yaml_node_t *node,
                        struct error *err)
 {
@@ -306,7 +361,10 @@ static bool read_mapping(const struct walk *w, const yaml_node_t *node, struct s
             name = slice_of(name_bytes, prefix.size + 1 + part.size);
         }
         const struct config_key *key = config_find(w->table, name);
-        if (key) {
+        if (key && key->type == CONFIG_TREE) {
+            if (!set_tree(w, key, pair->value, err))
+                return false;
+        } else if (key) {
             if (!set_scalar(w, key, value, err))
                 return false;
         } else if (is_section(w->table, name)) {

@@ -27,7 +27,8 @@ enum config_type {
     CONFIG_SIZE,     /* uint64_t: bytes, with KiB MiB GiB KB MB GB */
     CONFIG_COUNT,    /* uint64_t */
     CONFIG_DURATION, /* int64_t nanoseconds: 15d, 1h30m, 500ms */
-    CONFIG_CHOICE    /* int: the index in `choices` */
+    CONFIG_CHOICE,   /* int: the index in `choices` */
+    CONFIG_TREE      /* char *: any YAML below the name, as JSON whose scalars are strings */
 };
 
 struct config_key {

@@ -60,6 +60,7 @@ void prometheus_tsdb(struct call *call);
 void prometheus_snapshot(struct call *call);
 void prometheus_delete_series(struct call *call);
 void prometheus_clean_tombstones(struct call *call);
+void admin_confirm_clock(struct call *call);
 
 /* loki_query.c */
 void loki_query(struct call *call);

@@ -15,6 +15,7 @@
 #include "base/number.h"
 #include "query/query.h"
 #include "server/commands.h"
+#include "server/overrides.h"
 #include "storage/store.h"
 
 #include <assert.h>
@@ -212,6 +213,9 @@ bool options_read(struct options *o, int argc, char **argv, struct error *err)
     }
     if (!read_flags(o, argc, argv, false, err) || !read_features(o, err))
         return false;
+    o->overrides = overrides_read(o->retention_stream, o->tenants, err);
+    if (o->overrides == NULL)
+        return false;
     if (!o->check_config && (!o->data || !o->data[0]))
         return error_set(err, ERR_INVALID,
                          "no data directory: give --data DIR, or `data` in the "
@@ -224,6 +228,7 @@ bool options_read(struct options *o, int argc, char **argv, struct error *err)
 void options_done(struct options *o)
 {
     config_done(&options_table, o);
+    overrides_free(TAKE(o->overrides));
     free(o->config_path);
     o->config_path = NULL;
 }
@@ -262,6 +267,7 @@ void options_append_value(struct buffer *out, const struct options *o, const str
         buffer_append_text(out, *(const bool *)value ? "true" : "false");
         return;
     case CONFIG_TEXT:
+    case CONFIG_TREE:
         buffer_append_text(out, *(char *const *)value ? *(char *const *)value : "");
         return;
     case CONFIG_SIZE:
@@ -340,6 +346,7 @@ void options_for_store(const struct options *o, struct store_options *out)
         .tenants_max = (uint32_t)o->tenants_max,
         .series_max = (uint32_t)o->series_max,
     };
+    overrides_for_store(o->overrides, out);
     out->out_of_order_ns[STORE_METRIC] = window(o->metrics_out_of_order_ns);
     out->out_of_order_ns[STORE_LOG] = o->logs_reject_old ? window(o->logs_out_of_order_ns) : -1;
     out->past_ns[STORE_METRIC] = -1;

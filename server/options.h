@@ -16,6 +16,7 @@
 
 struct buffer;
 struct error;
+struct overrides;
 struct query_limits;
 struct store_options;
 
@@ -27,7 +28,8 @@ struct options {
     int ack;              /* enum option_ack */
     int64_t retention_ns; /* 0: keep everything */
     uint64_t retention_size;
-    uint64_t memory; /* 0: a quarter; see options_memory() */
+    char *retention_stream, *tenants; /* JSON, see overrides.h */
+    uint64_t memory;                  /* 0: a quarter; see options_memory() */
     int log_level;
 
     uint64_t http_connections, http_body_size, http_bodies_memory, http_answer_size;
@@ -55,8 +57,9 @@ struct options {
     /* Flags that are no settings. */
     char *config_path;
     bool check_config, show_version, show_help;
-    bool retention_given;  /* by file or flag */
-    unsigned feature_bits; /* enum query_features, from query_features */
+    bool retention_given;        /* by file or flag */
+    struct overrides *overrides; /* from retention_stream and tenants */
+    unsigned feature_bits;       /* enum query_features, from query_features */
 };
 
 extern const struct config_table options_table;

@@ -32,6 +32,12 @@ static const struct config_key keys[] = {
      "Disk space of all sealed days together; over it the oldest days are deleted, never today's. "
      "0 "
      "sets no limit."},
+    {"retention_stream", CONFIG_TREE, FIELD(retention_stream), "", 0, 0, NULL,
+     "Retention of series by selector, for all tenants: a list of rules with selector, priority, "
+     "period and kind. See below."},
+    {"tenants", CONFIG_TREE, FIELD(tenants), "", 0, 0, NULL,
+     "What single tenants have of their own: retention, metrics.out_of_order, logs.out_of_order, "
+     "retention_stream. See below."},
     {"memory", CONFIG_SIZE, FIELD(memory), "0", 0, 0, NULL,
      "Memory of the whole process: data that is not sealed, the index, requests, queries, caches. "
      "When it gets short, data is sealed earlier and caches are dropped, then writes and queries "

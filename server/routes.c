@@ -64,6 +64,7 @@ static const struct route routes[] = {
     {"/api/v1/admin/tsdb/snapshot", POST_PUT, PROM, prometheus_snapshot, true, false, NULL},
     {"/api/v1/admin/tsdb/delete_series", POST_PUT, PROM, prometheus_delete_series, true, false,
      NULL},
+    {"/api/v1/admin/confirm_clock", POST_PUT, PROM, admin_confirm_clock, true, false, NULL},
     {"/api/v1/admin/tsdb/clean_tombstones", POST_PUT, PROM, prometheus_clean_tombstones, true,
      false, NULL},
 

@@ -167,6 +167,9 @@ static void append_store(struct buffer *out, const struct server *server,
         number(s->tombstones));
     one(out, "etinde_deletes_waiting_bytes", GAUGE, "Size of the deletes that wait.",
         number(s->tombstone_bytes));
+    one(out, "etinde_retention_held", GAUGE,
+        "1: the clock has jumped by more than a day, nothing is deleted by age.",
+        store_retention_held(server->store) ? 1 : 0);
     one(out, "etinde_retention_seconds", GAUGE, "How long data is kept; 0 keeps everything.",
         (double)server->options->retention_ns / 1e9);
 }

@@ -13,6 +13,7 @@
 #include "base/duration.h"
 #include "base/ledger.h"
 #include "storage/committer.h"
+#include "storage/retention.h"
 #include "storage/rich_sample.h"
 #include "storage/store_internal.h"
 #include "storage/tombstones.h"
@@ -160,8 +161,9 @@ static void set_bounds(struct batch *batch, enum store_kind kind)
     const struct store_options *options = &batch->store->options;
     int64_t now = store_now_ns(batch->store);
     int64_t past = options->past_ns[kind];
-    if (options->retention_ns >= 0 && (past < 0 || past > options->retention_ns))
-        past = options->retention_ns;
+    int64_t kept = retention_longest(options, slice_from_text(batch->head->tenant), kind);
+    if (kept >= 0 && (past < 0 || past > kept))
+        past = kept;
     batch->oldest_ns = past < 0 ? INT64_MIN : ns_sub(now, past);
     batch->newest_ns = options->future_ns < 0 ? INT64_MAX : ns_add(now, options->future_ns);
 }
@@ -498,6 +500,9 @@ static void encode_head(struct batch *batch)
                .epoch = batch->epoch,
                .sequence = batch->sequence},
         .metadata = buffer_slice(&list),
+        .has_window =
+            batch->head->window_ns != batch->store->options.out_of_order_ns[batch->head->kind],
+        .window_ns = batch->head->window_ns,
         .series_count = batch->table.count,
     };
     wal_batch_write(&batch->head_bytes, &head);

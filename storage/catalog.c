@@ -127,7 +127,7 @@ static void day_store(struct catalog *c, struct catalog_day day)
 
 /* ---- the days database: tenant NUL [kind, day big-endian] ----------------- */
 
-enum { DAY_TAIL_SIZE = 5, DAY_CLOSED = 1, DAY_ROW_SIZE = 24 };
+enum { DAY_TAIL_SIZE = 5, DAY_CLOSED = 1, DAY_ROW_SIZE = 32 };
 
 static struct slice day_key(char key[KEY_SIZE_MAX], const struct catalog_day *day)
 {
@@ -163,6 +163,7 @@ static bool day_row_load(struct catalog *c, struct slice key, struct slice value
     if (value.size == DAY_ROW_SIZE) {
         day.clean_lsn = bytes_get64(value.data + 8);
         day.gone_lsn = bytes_get64(value.data + 16);
+        day.retained = bytes_get64(value.data + 24);
     }
     day_store(c, day);
     return true;
@@ -427,6 +428,7 @@ bool catalog_set_day(struct catalog *c, const struct catalog_day *day, struct er
     bytes_put32(value + 4, stored.closed ? DAY_CLOSED : 0);
     bytes_put64(value + 8, stored.clean_lsn);
     bytes_put64(value + 16, stored.gone_lsn);
+    bytes_put64(value + 24, stored.retained);
     struct row row = {DB_DAYS, stored.generation == 0 && stored.gone_lsn == 0, day_key(key, day),
                       slice_of(value, sizeof(value))};
     if (!rows_commit(c, &row, 1, err))

@@ -60,6 +60,7 @@ struct catalog_day {
     uint32_t generation;
     bool closed;        /* rewritten after its end, and nothing came since */
     uint64_t clean_lsn; /* no tombstone up to it hides anything in its files */
+    uint64_t retained;  /* retention_state() of which its files are free */
     uint64_t gone_lsn;  /* the day was deleted: replay stores nothing of it up to this LSN */
 };
 

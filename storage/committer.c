@@ -354,7 +354,7 @@ static void apply_batch(struct committer *c, struct batch *batch, struct batch_r
                                 .table_count = batch->table.count,
                                 .lsn = batch->lsn,
                                 .now_s = store_now_s(),
-                                .window_ns = store->options.out_of_order_ns[batch->head->kind]};
+                                .window_ns = batch->head->window_ns};
     bool ok = head_apply(batch->head, &apply, &applied);
     if (!ok) /* our own encoder wrote it */
         abort();

@@ -1,15 +1,21 @@
 /*
  * cursor_hide.c - what deletes leave of a cursor's series.
  *
- * Runs once per cursor, and only when the tenant has a tombstone that reaches into
- * the range: each series gets the list of ranges to leave out (readers ask it per
+ * Runs once per cursor, and only when the tenant has a tombstone or a rule of retention that
+ * reaches into the range: each series gets the list of ranges to leave out (readers ask it per
  * sample of a chunk that it touches), and a series whose every chunk lies in deleted ranges
  * is dropped, so that it shows in no answer.
  */
 #include "storage/cursor_internal.h"
+#include "storage/retention.h"
 
-static bool set_reaches(const struct cursor *cursor, const struct tombstone_set *set)
+static bool set_reaches(const struct cursor *cursor, const struct tombstone_set *set,
+                        int64_t now_ns)
 {
+    const struct cursor_request *request = &cursor->request;
+    if (retention_reaches(&cursor->store->options, request->tenant, request->kind,
+                          request->start_ns, now_ns))
+        return true;
     for (size_t i = 0; set && i < set->count; i++)
         if (set->items[i]->start_ns <= cursor->request.end_ns &&
             set->items[i]->end_ns >= cursor->request.start_ns)
@@ -54,7 +60,8 @@ bool cursor_hide(struct cursor *cursor, const struct tombstone_set *set, struct 
 {
     const struct cursor_request *request = &cursor->request;
     size_t kept = 0;
-    if (!set_reaches(cursor, set))
+    int64_t now_ns = store_now_ns(cursor->store);
+    if (!set_reaches(cursor, set, now_ns))
         return true;
     for (size_t i = 0; i < cursor->series.count; i++) {
         struct cursor_series series = cursor->series.items[i];
@@ -62,7 +69,9 @@ bool cursor_hide(struct cursor *cursor, const struct tombstone_set *set, struct 
         if (i % CANCEL_STEP == 0 && !cursor_goes_on(cursor, err))
             return false;
         if (!tombstone_set_hides(set, series.labels, request->start_ns, request->end_ns,
-                                 &cursor->hides, err))
+                                 &cursor->hides, err) ||
+            !retention_hides(&cursor->store->options, request->tenant, request->kind, series.labels,
+                             now_ns, &cursor->hides, err))
             return false;
         series.hide_count = (uint32_t)(cursor->hides.count - series.hide_first);
         if (series.hide_count == 0 || has_rest(cursor, &series))

@@ -19,6 +19,7 @@
 #include "storage/chunk_filter.h"
 #include "storage/cursor_internal.h"
 #include "storage/day_deletes.h"
+#include "storage/retention.h"
 
 enum {
     SERIES_AT_ONCE = 256,
@@ -51,9 +52,9 @@ struct closing {
     struct part part;
     struct part_range range;
     struct cursor_series series;
-    struct chunk_refs batch;         /* of some series at once */
-    const struct tombstone_set *set; /* what is deleted; NULL: nothing */
-    struct arena *names;             /* labels of the batch, when something is */
+    struct chunk_refs batch;           /* of some series at once */
+    const struct day_deletes *deletes; /* NULL: nothing is deleted */
+    struct arena *names;               /* labels of the batch, when something is */
     struct labels labels[SERIES_AT_ONCE];
     struct buffer bytes; /* of a new chunk */
     /* Log entries of the next chunk. */
@@ -344,7 +345,7 @@ static const struct chunk_ref *refs_find(const struct chunk_refs *refs, uint32_t
 static bool batch_labels_read(struct closing *c, const uint32_t *numbers, size_t count,
                               struct error *err)
 {
-    if (c->set == NULL)
+    if (c->deletes == NULL)
         return true;
     arena_free(c->names);
     c->names = arena_new(ENTRIES_MEMORY_MAX);
@@ -366,8 +367,7 @@ static bool close_batch(struct closing *c, const uint32_t *order, size_t from, s
         size_t ref_count;
         const struct chunk_ref *refs = refs_find(&c->batch, order[from + i], &ref_count);
         c->cursor.hides.count = 0;
-        if (c->set &&
-            !tombstone_set_hides(c->set, c->labels[i], INT64_MIN, INT64_MAX, &c->cursor.hides, err))
+        if (c->deletes && !day_deletes_hides(c->deletes, c->labels[i], &c->cursor.hides, err))
             return false;
         if (!close_series(c, from + i, refs, ref_count, err) || !breathe(c, err))
             return false;
@@ -428,16 +428,19 @@ static bool rewrite_day(struct partitions *partitions, const struct partition_id
                         const struct day_close_rule *rule, const struct day_deletes *deletes,
                         struct error *err)
 {
+    uint64_t retained = deletes->any ? retention_state(deletes->options, id->tenant, id->kind,
+                                                       id->day, deletes->now_ns)
+                                     : 0;
     struct closing *c = xcalloc(1, sizeof(*c));
     c->no_skip_index = rule->no_skip_index;
-    c->set = deletes->touched > 0 ? deletes->set : NULL;
+    c->deletes = deletes->touched > 0 ? deletes : NULL;
     c->rewrite = rewrite_begin(partitions, id, deletes->dropped, err);
     bool ok = c->rewrite != NULL;
     if (ok) {
         c->rule = rule;
         c->breath_ns = clock_monotonic_ns();
         closing_init(c, id->kind);
-        ok = close_all_series(c, err) && rewrite_commit(c->rewrite, lsn, err);
+        ok = close_all_series(c, err) && rewrite_commit(c->rewrite, lsn, retained, err);
         closing_done(c);
     }
     rewrite_end(c->rewrite);
@@ -452,9 +455,10 @@ static bool close_day(struct store *store, const struct catalog_day *day, uint64
     struct partition_id id = {day->tenant, day->kind, day->day};
     struct catalog_day row = *day;
     struct day_deletes deletes;
-    if (!day_deletes_find(store, &id, &deletes, err))
+    if (!day_deletes_find(store, &id, rule->now_ns, &deletes, err))
         return false;
     row.clean_lsn = lsn;
+    row.retained = retention_state(&store->options, id.tenant, id.kind, id.day, deletes.now_ns);
     bool ok;
     if (deletes.series > 0 && deletes.left == 0)
         ok = partitions_delete_day(store->partitions, day, lsn, err);
@@ -524,7 +528,7 @@ static uint64_t applied_lsn(struct store *store, struct head *head)
 
 static bool is_over(const struct store *store, const struct catalog_day *day, int64_t now_ns)
 {
-    int64_t window = store->options.out_of_order_ns[day->kind];
+    int64_t window = retention_window(&store->options, day->tenant, day->kind);
     int64_t end = (day->day + 1) * NS_PER_DAY;
     return ns_sub(now_ns, end) >= (window >= 0 ? window : NS_PER_HOUR);
 }
@@ -534,7 +538,7 @@ static bool is_due(struct store *store, const struct catalog_day *day,
 {
     struct partition_id id = {day->tenant, day->kind, day->day};
     struct partition_lateness lateness;
-    bool deleted = day_deletes_wait(store, day);
+    bool deleted = day_deletes_wait(store, day, rule->now_ns);
     *due = (!day->closed || deleted) && is_over(store, day, rule->now_ns) &&
            (deleted || !rule->deletes_only);
     if (!*due || rule->at_once || (deleted && day->closed))

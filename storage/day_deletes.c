@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "storage/chunk_filter.h"
 #include "storage/crash_point.h"
+#include "storage/retention.h"
 #include "storage/store_internal.h"
 #include "storage/tombstones.h"
 
@@ -78,7 +79,7 @@ static bool scan_some(struct scan *s, uint32_t from, uint32_t count, struct erro
     for (uint32_t i = 0; i < count; i++) {
         bool left = true, touched = false;
         s->hides.count = 0;
-        if (!tombstone_set_hides(s->deletes->set, labels[i], INT64_MIN, INT64_MAX, &s->hides, err))
+        if (!day_deletes_hides(s->deletes, labels[i], &s->hides, err))
             return false;
         if (s->hides.count > 0 && !judge(s, numbers[i], &left, &touched, err))
             return false;
@@ -102,11 +103,27 @@ static bool scan_all(struct scan *s, struct error *err)
     return true;
 }
 
-bool day_deletes_find(struct store *store, const struct partition_id *id,
+bool day_deletes_hides(const struct day_deletes *deletes, struct labels labels, struct hides *hides,
+                       struct error *err)
+{
+    return tombstone_set_hides(deletes->set, labels, INT64_MIN, INT64_MAX, hides, err) &&
+           retention_hides(deletes->options, deletes->tenant, deletes->kind, labels,
+                           deletes->now_ns, hides, err);
+}
+
+bool day_deletes_find(struct store *store, const struct partition_id *id, int64_t now_ns,
                       struct day_deletes *deletes, struct error *err)
 {
-    *deletes = (struct day_deletes){.set = tombstones_get(store->tombstones, id->tenant, id->kind)};
-    if (deletes->set == NULL)
+    *deletes =
+        (struct day_deletes){.set = tombstones_get(store->tombstones, id->tenant, id->kind),
+                             .options = &store->options,
+                             .tenant = id->tenant,
+                             .kind = id->kind,
+                             /* A clock that may be wrong hides, but takes nothing for good. */
+                             .now_ns = store_retention_held(store) ? INT64_MIN : now_ns};
+    deletes->any = deletes->set != NULL || retention_state(&store->options, id->tenant, id->kind,
+                                                           id->day, deletes->now_ns) != 0;
+    if (!deletes->any)
         return true;
     struct scan s = {.deletes = deletes,
                      .partition = partition_acquire(store->partitions, id, err)};
@@ -138,8 +155,13 @@ static bool reaches_day(const struct tombstone *t, const struct catalog_day *day
            partition_day(t->end_ns) >= day->day;
 }
 
-bool day_deletes_wait(struct store *store, const struct catalog_day *day)
+bool day_deletes_wait(struct store *store, const struct catalog_day *day, int64_t now_ns)
 {
+    uint64_t state = store_retention_held(store) ? 0
+                                                 : retention_state(&store->options, day->tenant,
+                                                                   day->kind, day->day, now_ns);
+    if (state != 0 && state != day->retained)
+        return true;
     struct tombstone_set *set = tombstones_get(store->tombstones, day->tenant, day->kind);
     bool waits = false;
     for (size_t i = 0; set && !waits && i < set->count; i++)

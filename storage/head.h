@@ -74,6 +74,7 @@ struct series_pages {
 struct head {
     char tenant[TENANT_NAME_MAX + 1];
     enum store_kind kind;
+    int64_t window_ns;    /* out of order; -1: no limit; fixed */
     struct lookup lookup; /* has locks of its own */
 
     pthread_mutex_t lock;

@@ -18,6 +18,7 @@
 #include "base/files.h"
 #include "storage/crash_point.h"
 #include "storage/partition_copy.h"
+#include "storage/retention.h"
 #include "storage/snapshot.h"
 #include "storage/store_internal.h"
 #include "storage/tombstones.h"
@@ -257,7 +258,7 @@ struct adopting {
 /* A new day is closed when nothing can come into it any more. */
 static bool day_is_over(const struct store *store, const struct partition_id *id)
 {
-    int64_t window = store->options.out_of_order_ns[id->kind];
+    int64_t window = retention_window(&store->options, id->tenant, id->kind);
     int64_t end = (id->day + INT64_C(1)) * NS_PER_DAY;
     return ns_sub(store_now_ns(store), end) >= (window >= 0 ? window : NS_PER_HOUR);
 }
@@ -292,7 +293,7 @@ static bool adopt_day(struct adopting *a, const struct catalog_day *day, struct 
     char path[PATH_MAX];
     struct store *store = a->store;
     struct partition_id id = {day->tenant, day->kind, day->day};
-    int64_t retention = store->options.retention_ns;
+    int64_t retention = retention_longest(&store->options, id.tenant, id.kind);
     if (retention >= 0 && day->day < partition_day(ns_sub(store_now_ns(store), retention))) {
         a->too_old++;
         return true;

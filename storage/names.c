@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "storage/postings.h"
+#include "storage/retention.h"
 #include "storage/tombstones.h"
 
 enum { NAMES_UNSORTED_MAX = 65536 };
@@ -128,7 +129,8 @@ static void unique_names(struct gathering *g)
 /* Does the tenant have something hidden in the range? */
 static bool is_hidden(struct store *store, const struct names_request *request)
 {
-    bool found = false;
+    bool found = retention_reaches(&store->options, request->tenant, request->kind,
+                                   request->start_ns, store_now_ns(store));
     struct tombstone_set *set = tombstones_get(store->tombstones, request->tenant, request->kind);
     for (size_t i = 0; set && !found && i < set->count; i++)
         found = set->items[i]->start_ns <= request->end_ns &&

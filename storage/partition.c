@@ -481,6 +481,7 @@ static struct catalog_day row_of(const struct partition *p, uint32_t generation,
 bool partition_mark_late(struct partition *p, struct error *err)
 {
     struct catalog_day row = row_of(p, p->generation, false), now;
+    row.retained = 0; /* what comes may have been due before */
     if (p->hidden || p->late)
         return true;
     if (catalog_find_day(p->set->catalog, row.tenant, p->kind, p->day, &now) && now.closed &&
@@ -512,12 +513,13 @@ struct partition *partition_make_next(struct partition *old, struct error *err)
 }
 
 bool partition_replace(struct partition *old, uint32_t next, bool closed, uint64_t clean_lsn,
-                       struct error *err)
+                       uint64_t retained, struct error *err)
 {
     struct partitions *set = old->set;
     struct catalog_day row = row_of(old, next, closed);
     if (closed)
         row.clean_lsn = clean_lsn;
+    row.retained = retained;
     if (!folders_sync(old, err))
         return false;
     /* Before anybody can find the new one: whoever does has noticed or began later. */
@@ -615,8 +617,10 @@ bool partitions_delete_day(struct partitions *set, const struct catalog_day *day
     return ok;
 }
 
-bool partitions_delete_before(struct partitions *set, int32_t day, uint64_t gone_lsn,
-                              uint64_t *deleted, struct error *err)
+bool partitions_delete_expired(struct partitions *set,
+                               bool (*is_expired)(void *context, const struct catalog_day *day),
+                               void *context, uint64_t gone_lsn, uint64_t *deleted,
+                               struct error *err)
 {
     struct arena *arena = arena_new(DAYS_MEMORY_MAX);
     struct catalog_day *days;
@@ -624,7 +628,7 @@ bool partitions_delete_before(struct partitions *set, int32_t day, uint64_t gone
     *deleted = 0;
     bool ok = catalog_all_days(set->catalog, arena, &days, &count, err);
     for (size_t i = 0; ok && i < count; i++) {
-        if (days[i].day >= day)
+        if (!is_expired(context, &days[i]))
             continue;
         ok = partitions_delete_day(set, &days[i], gone_lsn, err);
         *deleted += ok;

@@ -73,9 +73,11 @@ struct catalog_day;
 bool partitions_delete_day(struct partitions *partitions, const struct catalog_day *day,
                            uint64_t gone_lsn, struct error *err) MUST_CHECK;
 
-/* All days before `day` of all tenants and kinds. */
-bool partitions_delete_before(struct partitions *partitions, int32_t day, uint64_t gone_lsn,
-                              uint64_t *deleted, struct error *err) MUST_CHECK;
+/* All days of which `is_expired` says so. */
+bool partitions_delete_expired(struct partitions *partitions,
+                               bool (*is_expired)(void *context, const struct catalog_day *day),
+                               void *context, uint64_t gone_lsn, uint64_t *deleted,
+                               struct error *err) MUST_CHECK;
 
 /*
  * Delete the oldest days of all tenants until all together take at most `bytes_max` on disk.
@@ -232,10 +234,11 @@ bool rewrite_chunk(struct rewrite *rewrite, size_t position, struct slice chunk,
 
 /*
  * Make the new file the day's.  `lsn`: every entry of the day up to it is in a partition, and
- * no tombstone up to it is needed here any more.
+ * no tombstone up to it is needed here any more.  `retained`: for the day's row.
  * ERR_UNAVAILABLE when something was sealed into the old one meanwhile.
  */
-bool rewrite_commit(struct rewrite *rewrite, uint64_t lsn, struct error *err) MUST_CHECK;
+bool rewrite_commit(struct rewrite *rewrite, uint64_t lsn, uint64_t retained, struct error *err)
+    MUST_CHECK;
 
 /*
  * For taking in an import: the position of a series in the new file, behind all others when it is

@@ -248,7 +248,7 @@ bool rewrite_chunk(struct rewrite *w, size_t position, struct slice chunk, struc
            seal_chunk(w->seal, (uint32_t)position, chunk, err);
 }
 
-bool rewrite_commit(struct rewrite *w, uint64_t lsn, struct error *err)
+bool rewrite_commit(struct rewrite *w, uint64_t lsn, uint64_t retained, struct error *err)
 {
     if (w->old->state.groups != w->groups)
         return error_set(err, ERR_UNAVAILABLE, "%s was written to meanwhile", w->old->env->path);
@@ -257,7 +257,7 @@ bool rewrite_commit(struct rewrite *w, uint64_t lsn, struct error *err)
     seal_end(TAKE(w->seal)); /* the file is closed before anybody else may open it */
     crash_point("day.written");
     w->committed = true; /* from here on the row decides; on failure the next start does */
-    return partition_replace(w->old, w->next, true, lsn, err);
+    return partition_replace(w->old, w->next, true, lsn, retained, err);
 }
 
 bool rewrite_series(struct rewrite *w, struct labels labels, size_t *position, struct error *err)
@@ -277,7 +277,7 @@ bool rewrite_commit_open(struct rewrite *w, struct error *err)
     seal_end(TAKE(w->seal));
     crash_point("import.written");
     w->committed = true;
-    return partition_replace(w->old, w->next, false, 0, err);
+    return partition_replace(w->old, w->next, false, 0, 0, err);
 }
 
 bool partition_is_of_close(const struct partition *p, const struct chunk_ref *ref)

@@ -133,7 +133,7 @@ struct partition *partition_make_next(struct partition *old, struct error *err) 
  * unlinked and closed by its last reader.  Nobody has the next one open.
  */
 bool partition_replace(struct partition *old, uint32_t next, bool closed, uint64_t clean_lsn,
-                       struct error *err) MUST_CHECK;
+                       uint64_t retained, struct error *err) MUST_CHECK;
 /* Unlink a generation that got no row. */
 bool partition_discard(struct partition *old, uint32_t next, struct error *err) MUST_CHECK;
 

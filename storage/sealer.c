@@ -16,6 +16,7 @@
 #include "storage/day_close.h"
 #include "storage/day_deletes.h"
 #include "storage/import.h"
+#include "storage/retention.h"
 #include "storage/seal_encode.h"
 #include "storage/store_internal.h"
 
@@ -27,6 +28,7 @@ enum {
     UNUSED_S = 10 * 60,
     REMOVE_EVERY_S = 60,
     RETENTION_EVERY_S = 3600,
+    CLOCK_TRUSTED_S = 24 * 3600,
     SIZE_EVERY_S = 60,
     CLOSE_EVERY_S = 60,
     CLOSE_AFTER_FAILURE_S = 600,
@@ -48,6 +50,7 @@ struct sealer {
     pthread_cond_t wake;
     bool stopping, woken;
     uint32_t removed_s, retention_s; /* when last done; of the thread */
+    uint32_t jumped_s;               /* when the clock was found to have jumped */
     uint32_t size_s;                 /* when the total size was last looked at */
     uint32_t close_s;                /* when to look for days to close */
     uint32_t between_s;              /* when the last pass was, while a day is rewritten */
@@ -493,19 +496,27 @@ static bool size_due(struct sealer *sealer, struct error *err)
     return size_locked(sealer->store, err);
 }
 
+struct expiry {
+    struct store *store;
+    int64_t now_ns;
+};
+
+static bool is_expired(void *context, const struct catalog_day *day)
+{
+    const struct expiry *expiry = context;
+    int64_t kept = retention_longest(&expiry->store->options, day->tenant, day->kind);
+    return kept >= 0 && day->day < partition_day(ns_sub(expiry->now_ns, kept));
+}
+
 static bool retention_locked(struct store *store, struct error *err)
 {
-    int64_t now = store_now_ns(store);
-    if (store->options.retention_ns >= 0) {
-        uint64_t deleted = 0;
-        int32_t day = partition_day(ns_sub(now, store->options.retention_ns));
-        uint64_t lsn = store_counter(&store->applied_lsn);
-        bool ok = partitions_delete_before(store->partitions, day, lsn, &deleted, err);
-        store_count(&store->counters.partitions_deleted, deleted);
-        if (!ok)
-            return error_prefix(err, "deleting old days");
-    }
-    return catalog_set_clock(store->catalog, now, err);
+    uint64_t deleted = 0;
+    struct expiry expiry = {store, store_now_ns(store)};
+    uint64_t lsn = store_counter(&store->applied_lsn);
+    if (!partitions_delete_expired(store->partitions, is_expired, &expiry, lsn, &deleted, err))
+        return error_prefix(err, "deleting old days");
+    store_count(&store->counters.partitions_deleted, deleted);
+    return store_confirm_clock(store, err);
 }
 
 bool sealer_retention(struct store *store, struct error *err)
@@ -516,9 +527,16 @@ bool sealer_retention(struct store *store, struct error *err)
     return ok;
 }
 
+/* More than a day between the clock as it was last seen and now: it may be wrong. */
+static bool clock_has_jumped(struct store *store)
+{
+    int64_t now = store_now_ns(store), seen = catalog_clock(store->catalog);
+    return seen != 0 && (ns_sub(now, seen) > NS_PER_DAY || ns_sub(seen, now) > NS_PER_DAY);
+}
+
 /*
- * Once an hour.  When the clock has moved by more than a day since the last
- * look, nothing is deleted this time: a wrong clock must show for an hour more.
+ * Once an hour.  After a jump nothing is deleted until the clock is confirmed: by
+ * store_confirm_clock(), by going back, or by running on for a day.
  */
 static bool retention_due(struct sealer *sealer, struct error *err)
 {
@@ -527,11 +545,12 @@ static bool retention_due(struct sealer *sealer, struct error *err)
     if (sealer->retention_s != 0 && now_s - sealer->retention_s < RETENTION_EVERY_S)
         return true;
     sealer->retention_s = now_s;
-    int64_t now = store_now_ns(store);
-    int64_t seen = catalog_clock(store->catalog);
-    if (seen != 0 && (ns_sub(now, seen) > NS_PER_DAY || ns_sub(seen, now) > NS_PER_DAY))
-        return catalog_set_clock(store->catalog, now, err);
-    return retention_locked(store, err);
+    if (!clock_has_jumped(store))
+        return retention_locked(store, err);
+    if (!store_retention_held(store))
+        sealer->jumped_s = now_s;
+    __atomic_store_n(&store->retention_held, true, __ATOMIC_RELAXED);
+    return now_s - sealer->jumped_s < CLOCK_TRUSTED_S || retention_locked(store, err);
 }
 
 /* ---- closing days ------------------------------------------------------- */

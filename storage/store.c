@@ -17,6 +17,7 @@
 #include "storage/committer.h"
 #include "storage/crash_point.h"
 #include "storage/guard.h"
+#include "storage/retention.h"
 #include "storage/sealer.h"
 #include "storage/store_internal.h"
 #include "storage/tombstones.h"
@@ -110,6 +111,7 @@ struct head *store_head_make(struct store *store, struct slice tenant, enum stor
     struct head *head = find_head(store, &key);
     if (head == NULL) {
         head = head_new(tenant, kind);
+        head->window_ns = retention_window(&store->options, tenant, kind);
         table_insert(&store->heads_table, head_hash(&key), (uint32_t)store->heads.count);
         array_push(&store->heads, head);
     }
@@ -315,6 +317,19 @@ bool store_close_days(struct store *store, int64_t now_ns, struct error *err)
 bool store_clean_tombstones(struct store *store, struct error *err)
 {
     return sealer_clean_tombstones(store, err);
+}
+
+bool store_retention_held(const struct store *store)
+{
+    return __atomic_load_n(&store->retention_held, __ATOMIC_RELAXED);
+}
+
+bool store_confirm_clock(struct store *store, struct error *err)
+{
+    if (!catalog_set_clock(store->catalog, store_now_ns(store), err))
+        return false;
+    __atomic_store_n(&store->retention_held, false, __ATOMIC_RELAXED);
+    return true;
 }
 
 bool store_retention(struct store *store, struct error *err)

@@ -207,8 +207,15 @@ bool store_seal(struct store *store, struct error *err) MUST_CHECK;
  */
 bool store_close_days(struct store *store, int64_t now_ns, struct error *err) MUST_CHECK;
 
-/* Apply retention now. */
+/* Apply retention by age and size now. */
 bool store_retention(struct store *store, struct error *err) MUST_CHECK;
+
+/*
+ * When the clock has moved by more than a day since it was last looked at, nothing is deleted
+ * by age until somebody says that it is right (or it has run on for a day).
+ */
+bool store_retention_held(const struct store *store);
+bool store_confirm_clock(struct store *store, struct error *err) MUST_CHECK;
 
 /* Does the store take writes?  False fills `err` with the reason, which is an ERR_UNAVAILABLE. */
 bool store_writable(struct store *store, struct error *err) MUST_CHECK;

@@ -58,6 +58,7 @@ struct store {
     uint64_t start_lsn;        /* the last one of before this run; fixed after replay */
     pthread_mutex_t seal_lock; /* one seal pass at a time; outermost */
     size_t dropped_bytes;      /* of sealed chunks since the heap was trimmed; behind seal_lock */
+    bool retention_held;       /* atomic: the clock has jumped, nothing goes by age */
     struct error seal_error;   /* of the last pass; behind the sealer's lock */
     uint64_t applied_lsn;      /* atomic: every batch up to it is in the head */
     uint64_t head_memory;      /* atomic: bytes of all chunks, as of the last group or seal */

@@ -5,6 +5,7 @@
 #define STORAGE_STORE_OPTIONS_H
 
 #include "base/labels.h"
+#include "base/slice.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,26 @@ enum { STORE_KINDS = 2, TENANT_NAME_MAX = 64, STORE_TENANTS_MAX = 32 /* in one r
 enum store_ack {
     STORE_ACK_DURABLE, /* done() waits for fdatasync: survives a power loss */
     STORE_ACK_PROCESS  /* done() waits for write(): survives kill -9 only */
+};
+
+struct matcher;
+
+/* How long series that satisfy the matchers are kept (retention.h). */
+struct store_rule {
+    const struct matcher *matchers; /* must outlive the store, as all of this */
+    size_t matcher_count;
+    unsigned kinds; /* bits 1 << enum store_kind; 0: both */
+    int64_t priority;
+    int64_t period_ns; /* -1: for ever */
+};
+
+/* What one tenant has of its own; 0: as everybody. */
+struct store_tenant_options {
+    struct slice tenant;
+    int64_t retention_ns;
+    int64_t out_of_order_ns[STORE_KINDS];
+    const struct store_rule *rules; /* instead of everybody's when there are any */
+    size_t rule_count;
 };
 
 /* Zero in a field means its default, given behind it; -1 in a *_ns window means "no limit". */
@@ -43,6 +64,10 @@ struct store_options {
     uint32_t series_max;    /* active series per tenant and kind: 5 million */
     bool no_skip_index;     /* write no filters over log lines, and use none */
     struct label_limits label_limits[STORE_KINDS];
+    const struct store_rule *rules; /* retention of series, highest priority first or not */
+    size_t rule_count;
+    const struct store_tenant_options *tenants;
+    size_t tenant_count;
 };
 
 #endif

@@ -73,7 +73,7 @@ bool wal_record_verify(struct slice bytes)
 
 /* ---- payloads ---------------------------------------------------------- */
 
-enum { SERIES_HAS_LAST = 1, BATCH_HAS_PRODUCER = 1, BATCH_HAS_METADATA = 2 };
+enum { SERIES_HAS_LAST = 1, BATCH_HAS_PRODUCER = 1, BATCH_HAS_METADATA = 2, BATCH_HAS_WINDOW = 4 };
 
 static uint8_t *put_sized(uint8_t *at, struct slice text)
 {
@@ -136,7 +136,8 @@ void wal_batch_write(struct buffer *out, const struct wal_batch *batch)
     buffer_put_sized(out, batch->tenant);
     buffer_put8(out, (uint8_t)batch->kind);
     unsigned flags = (batch->has_producer ? BATCH_HAS_PRODUCER : 0u) |
-                     (batch->metadata.size > 0 ? BATCH_HAS_METADATA : 0u);
+                     (batch->metadata.size > 0 ? BATCH_HAS_METADATA : 0u) |
+                     (batch->has_window ? BATCH_HAS_WINDOW : 0u);
     buffer_put8(out, (uint8_t)flags);
     if (batch->has_producer) {
         buffer_put_sized(out, batch->id.producer);
@@ -145,6 +146,8 @@ void wal_batch_write(struct buffer *out, const struct wal_batch *batch)
     }
     if (batch->metadata.size > 0)
         buffer_put_sized(out, batch->metadata);
+    if (batch->has_window)
+        buffer_put_zigzag(out, batch->window_ns);
     buffer_put_varint(out, batch->series_count);
 }
 
@@ -165,6 +168,9 @@ bool wal_batch_read(struct reader *in, struct wal_batch *batch)
     }
     if (flags & BATCH_HAS_METADATA)
         batch->metadata = read_sized(in);
+    batch->has_window = (flags & BATCH_HAS_WINDOW) != 0;
+    if (batch->has_window)
+        batch->window_ns = read_zigzag(in);
     batch->series_count = read_varint(in);
     return !in->failed && kind < STORE_KINDS && batch->tenant.size > 0 &&
            batch->tenant.size <= TENANT_NAME_MAX && batch->id.producer.size <= PRODUCER_NAME_MAX &&

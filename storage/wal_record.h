@@ -79,6 +79,8 @@ struct wal_batch {
     bool has_producer;
     struct batch_id id;    /* when has_producer */
     struct slice metadata; /* a metadata list, or empty */
+    bool has_window;       /* the tenant has an out-of-order window of its own: */
+    int64_t window_ns;
     uint64_t series_count;
 };
 void wal_batch_write(struct buffer *out, const struct wal_batch *batch); /* ids follow */

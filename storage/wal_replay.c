@@ -300,7 +300,8 @@ static bool replay_batch(struct replay *r, const struct wal_record *record, stru
                                 .table_count = r->table.count,
                                 .lsn = record->lsn,
                                 .now_s = store_now_s(),
-                                .window_ns = r->header->window_ns[batch.kind],
+                                .window_ns = batch.has_window ? batch.window_ns
+                                                              : r->header->window_ns[batch.kind],
                                 .sealed = &sealed};
     bool ok = head_apply(map->head, &apply, &applied);
     if (r->error.code != ERR_NONE) {

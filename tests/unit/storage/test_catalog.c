@@ -90,11 +90,12 @@ static void days_are_listed_by_range_and_survive(void **state)
     struct fixture *f = *state;
     struct error err = {0};
     for (int32_t day = -3; day < 10; day++) {
-        struct catalog_day d = {SLICE("t"), STORE_METRIC, day, (uint32_t)(day + 10), false, 0, 0};
+        struct catalog_day d = {SLICE("t"), STORE_METRIC, day, (uint32_t)(day + 10), false, 0, 0,
+                                0};
         must(catalog_set_day(f->catalog, &d, &err), &err);
     }
-    struct catalog_day log = {SLICE("t"), STORE_LOG, 4, 1, false, 0, 0},
-                       gone = {SLICE("t"), STORE_METRIC, 5, 0, false, 0, 0};
+    struct catalog_day log = {SLICE("t"), STORE_LOG, 4, 1, false, 0, 0, 0},
+                       gone = {SLICE("t"), STORE_METRIC, 5, 0, false, 0, 0, 0};
     must(catalog_set_day(f->catalog, &log, &err), &err);
     must(catalog_set_day(f->catalog, &gone, &err), &err);
     for (int round = 0; round < 2; round++) {
@@ -229,7 +230,7 @@ static void a_failed_change_changes_nothing(void **state)
     for (int n = 1; n <= 4; n++) { /* begin, put, commit, its sums */
         fault_at = n;
         lmdb_fault = fault_hook;
-        struct catalog_day d = {SLICE("t"), STORE_METRIC, 5, 1, false, 0, 0};
+        struct catalog_day d = {SLICE("t"), STORE_METRIC, 5, 1, false, 0, 0, 0};
         assert_false(catalog_set_day(f->catalog, &d, &err));
         assert_int_equal(err.code, ERR_IO);
         lmdb_fault = NULL;
