@@ -7,11 +7,13 @@
  * no.  A bad stream or entry is described in a 400, and the others are stored.
  */
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/duration.h"
 #include "server/api.h"
 #include "server/log_level.h"
 #include "server/options.h"
 #include "server/push.h"
+#include "server/rate_limit.h"
 #include "wire/ingest.h"
 #include "wire/loki_json.h"
 #include "wire/loki_push.h"
@@ -29,6 +31,7 @@ struct log_push {
     struct push push; /* first: a log push is a push */
     uint32_t format;
     bool discover_service, discover_level;
+    uint64_t bytes;            /* of the entries that were taken, as Loki counts */
     bool any_stream;           /* the request has one, good or bad */
     struct stream_note *notes; /* by the batch's number; in the call's arena */
     size_t note_count, note_capacity;
@@ -229,10 +232,14 @@ static bool add_entry(void *context, uint32_t series, int64_t time_ns, struct sl
     struct error err = {0};
     if (!check_entry(push, series, line, metadata, count))
         return true;
+    uint64_t bytes = line.size;
+    for (size_t i = 0; i < count; i++)
+        bytes += metadata[i].name.size + metadata[i].value.size;
     if (push->discover_level)
         metadata = add_level(push, series, line, metadata, &count);
     if (batch_entry(push->push.batch, series, time_ns, line, metadata, count, &err)) {
         push->push.taken++;
+        push->bytes += bytes;
         return true;
     }
     if (err.code == ERR_INVALID) {
@@ -281,6 +288,22 @@ static bool prepare(struct log_push *push, struct call *call, enum loki_push_for
     return push->pairs != NULL;
 }
 
+/* Within the tenant's rate? */
+static bool check_rate(const struct log_push *push, struct error *err)
+{
+    const struct call *call = push->push.call;
+    struct server *server = call->server;
+    if (server->log_rate == NULL ||
+        rate_limit_take(server->log_rate, call->tenant, push->bytes, clock_monotonic_ns()))
+        return true;
+    return error_set(err, ERR_RATE,
+                     "ingestion rate limit exceeded for user %.*s (limit: %ju bytes/sec) while "
+                     "attempting to ingest '%ju' lines totaling '%ju' bytes, reduce log volume or "
+                     "raise logs.rate and logs.rate_burst",
+                     SLICE_ARG(call->tenant), (uintmax_t)server->options->logs_rate,
+                     (uintmax_t)push->push.taken, (uintmax_t)push->bytes);
+}
+
 void push_logs(struct call *call)
 {
     enum loki_push_format format;
@@ -303,6 +326,10 @@ void push_logs(struct call *call)
     if (ok && !push->any_stream && push->push.refused[INGEST_BAD_SERIES] == 0)
         ok = error_set(&err, ERR_INVALID,
                        "error at least one valid stream is required for ingestion");
+    if (ok && !check_rate(push, &err)) {
+        ok = false;
+        push_stop(&push->push, &err);
+    }
     push_end(&push->push, ok, &err);
 }
 

@@ -42,6 +42,7 @@ struct options {
     bool logs_skip_index;
     uint64_t logs_line_size, logs_labels, logs_name_size, logs_value_size;
     uint64_t logs_metadata_size, logs_metadata_count;
+    uint64_t logs_rate, logs_rate_burst;
 
     uint64_t wal_segment_size, wal_size_max, head_memory, log_text, series_max, tenants_max;
     int64_t seal_interval_ns, series_idle_ns;

@@ -95,6 +95,11 @@ static const struct config_key keys[] = {
      "Longest label value of a stream in bytes."},
     {"logs.metadata_size", CONFIG_SIZE, FIELD(logs_metadata_size), "64KiB", 0, 16 * MIB, NULL,
      "Structured metadata of one entry in bytes, names and values together."},
+    {"logs.rate", CONFIG_SIZE, FIELD(logs_rate), "0", 0, GIB, NULL,
+     "Bytes of lines and structured metadata that a tenant may push in a second; a request above "
+     "it gets 429 and stores nothing. 0 sets no limit."},
+    {"logs.rate_burst", CONFIG_SIZE, FIELD(logs_rate_burst), "6MiB", 1024, 64 * GIB, NULL,
+     "What a tenant may push at once within logs.rate; also the largest request of a tenant."},
     {"logs.metadata_count", CONFIG_COUNT, FIELD(logs_metadata_count), "128", 0, 1000, NULL,
      "Pairs of structured metadata of one entry."},
 

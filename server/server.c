@@ -17,6 +17,7 @@
 #include "server/http_server.h"
 #include "server/loki_tail.h"
 #include "server/options.h"
+#include "server/rate_limit.h"
 #include "server/routes.h"
 
 #include <unistd.h>
@@ -65,6 +66,8 @@ struct server *server_start(const struct options *options, struct store *store, 
     server->started_monotonic_ns = clock_monotonic_ns();
     options_for_query(options, &server->limits);
     server->tails = tails_new();
+    if (options->logs_rate > 0)
+        server->log_rate = rate_limit_new(options->logs_rate, options->logs_rate_burst);
     if (start_parts(server, err))
         return server;
     http_server_close(server->http);
@@ -74,6 +77,7 @@ struct server *server_start(const struct options *options, struct store *store, 
     result_cache_free(server->results);
     pool_free(server->pushes);
     tails_free(server->tails);
+    rate_limit_free(server->log_rate);
     free(server);
     return NULL;
 }
@@ -100,6 +104,7 @@ bool server_stop(struct server *server)
     http_server_close(server->http);
     deletes_stop(server->deletes);
     tails_free(server->tails);
+    rate_limit_free(server->log_rate);
     free(server);
     return clean;
 }

@@ -22,6 +22,7 @@ struct pool;
 struct result_cache;
 struct store;
 struct deletes;
+struct rate_limit;
 struct tails;
 
 struct server {
@@ -32,6 +33,7 @@ struct server {
     struct result_cache *results; /* of range queries; NULL: off */
     struct pool *helpers;         /* threads that fill batches of queries; NULL: none */
     struct pool *pushes;          /* threads that decode large pushes, one per core */
+    struct rate_limit *log_rate;  /* of pushed logs; NULL: none */
     struct tails *tails;          /* live tails, with a thread each */
     struct deletes *deletes;      /* requests to delete logs, with a thread of its own */
     struct query_limits limits;

@@ -88,6 +88,23 @@ def check_several_refusals(etinde):
     report.equal("nobody writes to two", etinde.write(sample, of("blue|green")).status, 400)
 
 
+def check_rates():
+    """A tenant over its rate gets 429 and is told when to come again; others go on."""
+    with e2e.server("--logs.rate", "1KiB", "--logs.rate_burst", "20KiB") as etinde:
+        def push(tenant, text):
+            return etinde.push([({"app": "x"}, [(time.time_ns(), text)])], of(tenant))
+        report.equal("within the burst", push("loud", "a" * 15000).status, 204)
+        answer = push("loud", "b" * 15000)
+        report.equal("over it", answer.status, 429)
+        report.contains("and why", answer.text, "ingestion rate limit exceeded for user loud")
+        report.check("and when to come again", answer.headers.get("Retry-After"), answer.headers)
+        report.equal("another tenant", push("quiet", "c" * 15000).status, 204)
+        stored = etinde.log_lines('{app="x"}', time.time_ns() - 10**12, time.time_ns() + 10**9,
+                                  headers=of("loud")).json["data"]["result"]
+        report.equal("nothing of it is stored", [v[1][0] for s in stored for v in s["values"]],
+                     ["a"])
+
+
 def tenants_on_disk(etinde):
     return sorted(d for d in os.listdir(etinde.data)
                   if os.path.isdir(os.path.join(etinde.data, d)) and d not in ("wal", "meta"))
@@ -118,6 +135,7 @@ def main():
         report.check("reading creates no tenant", "unknown" not in tenants_on_disk(etinde),
                      tenants_on_disk(etinde))
         report.equal("a clean end", etinde.stop(), 0)
+    check_rates()
     report.finish()
 
 
