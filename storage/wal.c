@@ -39,13 +39,22 @@ void wal_path(const char *directory, uint64_t number, char *path, size_t size)
     snprintf(path, size, "%s/wal/%0*llu.wal", directory, NAME_DIGITS, (unsigned long long)number);
 }
 
+static bool folder_sync(const char *directory, struct error *err)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof(path), "%s/wal", directory);
+    return directory_sync(path, err);
+}
+
 bool wal_segments(const char *directory, uint64_t **numbers, size_t *count, struct error *err)
 {
     char path[PATH_SIZE];
     char **names;
     size_t name_count;
     snprintf(path, sizeof(path), "%s/wal", directory);
-    if (!directory_make(path, err) || !directory_list(path, &names, &name_count, err))
+    /* The folder's own entry, too, must last before anything in it is relied on. */
+    if (!directory_make(path, err) || !directory_sync(directory, err) ||
+        !directory_list(path, &names, &name_count, err))
         return false;
     uint64_t *found = xcalloc(name_count, sizeof(*found));
     size_t kept = 0;
@@ -161,9 +170,7 @@ static bool segment_write(struct wal *wal, int fd, struct slice carried, struct 
     crash_point("wal.roll_carried");
     if (!sync_timed(wal, fd, err))
         return false;
-    char path[PATH_SIZE];
-    snprintf(path, sizeof(path), "%s/wal", wal->directory);
-    if (!directory_sync(path, err)) {
+    if (!folder_sync(wal->directory, err)) {
         __atomic_store_n(&wal->failed, true, __ATOMIC_RELEASE);
         return false;
     }
@@ -276,7 +283,8 @@ bool wal_remove_below(struct wal *wal, uint64_t lsn, struct error *err)
         char path[PATH_SIZE];
         wal_path(wal->directory, oldest.number, path, sizeof(path));
         crash_point("wal.remove_before");
-        if (!file_unlink(path, err))
+        /* One after the other also after a power loss: a gap would look like a lost segment. */
+        if (!file_unlink(path, err) || !folder_sync(wal->directory, err))
             return false;
         crash_point("wal.removed_one");
         pthread_mutex_lock(&wal->lock);

@@ -1,11 +1,13 @@
-/* power_recorder.c - the hooks and the disk behind power_recorder.h. */
+/* power_recorder.c - the record and the disk behind power_recorder.h. */
 #include "tests/faults/power_recorder.h"
 
 #include "base/array.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/memory.h"
 #include "base/slice.h"
 #include "tests/faults/store_model.h"
+#include "tests/faults/system_calls.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,142 +15,200 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SECTOR = 512, DESCRIPTORS_MAX = 1024, NAME_MAX_SIZE = 32 };
+enum { SECTOR = 512 };
 
+/* Changes of a file's content carry its number, changes of names the path below the directory. */
 enum change_kind {
-    CHANGE_CREATE,
     CHANGE_WRITE,
     CHANGE_SYNC,
     CHANGE_SIZE,
-    CHANGE_UNLINK,
-    SYNC_FOLDER
+    NAME_ADD,    /* of a file */
+    NAME_MOVE,   /* `to` */
+    NAME_REMOVE, /* of a file or a folder */
+    FOLDER_ADD,
+    FOLDER_SYNC
 };
 
 struct change {
     enum change_kind kind;
-    char name[NAME_MAX_SIZE]; /* in the folder; SYNC_FOLDER: empty */
-    uint64_t offset;          /* CHANGE_SIZE: the size */
+    unsigned file;
+    bool durable;    /* a write that is on the disk when it returns */
+    uint64_t offset; /* CHANGE_SIZE: the size */
     uint8_t *data;
     size_t size;
+    char *path, *to;
 };
 
+struct name {
+    char *path;
+    unsigned file; /* FOLDER: a folder */
+};
+enum { FOLDER = 0 };
+struct names ARRAY_BODY(struct name);
+
 static struct {
-    pthread_mutex_t lock;
+    char directory[128];
+    pthread_mutex_t lock; /* guards what follows */
     ARRAY(struct change) changes;
-    char names[DESCRIPTORS_MAX][NAME_MAX_SIZE]; /* "": of no interest; ".": the folder */
+    struct names names; /* as they are now */
+    unsigned files;
 } record = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* ---- recording ------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------------- */
 
-/* The file's name when `path` lies in the log's folder, "." for the folder. */
-static const char *name_of(const char *path)
+/* What follows the directory in a path; NULL: it lies elsewhere, or does not matter. */
+static const char *below(const char *path)
 {
-    const char *at = strstr(path, "/wal");
-    if (at == NULL || (at[4] != '\0' && at[4] != '/'))
-        return "";
-    return at[4] == '\0' || at[5] == '\0' ? "." : at + 5;
+    size_t size = strlen(record.directory);
+    struct slice all = slice_from_text(path);
+    if (strncmp(path, record.directory, size) != 0 || (path[size] != '/' && path[size] != '\0') ||
+        slice_ends_with(all, SLICE("-lock")) || slice_ends_with(all, SLICE("/lock")))
+        return NULL;
+    return path + size;
 }
 
-static void note(enum change_kind kind, const char *name, uint64_t offset, const void *data,
-                 size_t size)
+static struct name *names_find(struct names *names, const char *path)
 {
-    struct change change = {.kind = kind, .offset = offset, .size = size};
-    if (name[0] == '\0')
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i].path, path) == 0)
+            return &names->items[i];
+    return NULL;
+}
+
+static void names_remove(struct names *names, const char *path)
+{
+    struct name *name = names_find(names, path);
+    if (name == NULL)
         return;
-    snprintf(change.name, sizeof(change.name), "%s", name);
-    if (size > 0) {
-        change.data = malloc(size);
-        if (change.data == NULL)
-            abort();
-        memcpy(change.data, data, size);
-    }
-    pthread_mutex_lock(&record.lock);
+    free(name->path);
+    *name = names->items[--names->count];
+}
+
+static void names_set(struct names *names, const char *path, unsigned file)
+{
+    names_remove(names, path);
+    array_push(names, ((struct name){xstrdup(path), file}));
+}
+
+static void names_done(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->items[i].path);
+    array_done(names);
+}
+
+/* ---- recording ------------------------------------------------------------------ */
+
+static void push(struct change change, const char *path, const char *to, const void *data)
+{
+    change.path = path ? xstrdup(path) : NULL;
+    change.to = to ? xstrdup(to) : NULL;
+    change.data = change.size > 0 ? (uint8_t *)xmemdup(data, change.size) : NULL;
     array_push(&record.changes, change);
+}
+
+/* Caller holds the lock; paths are below the directory. */
+static void note_name(const struct system_call *call, const char *path, const char *to)
+{
+    struct name *name = names_find(&record.names, path);
+    switch (call->kind) {
+    case CALL_OPEN:
+        names_set(&record.names, path, ++record.files);
+        push((struct change){.kind = NAME_ADD, .file = record.files}, path, NULL, NULL);
+        break;
+    case CALL_LINK:
+        names_set(&record.names, to, name ? name->file : ++record.files);
+        push((struct change){.kind = NAME_ADD, .file = names_find(&record.names, to)->file}, to,
+             NULL, NULL);
+        break;
+    case CALL_RENAME:
+        if (name == NULL)
+            abort(); /* folders are never renamed */
+        names_set(&record.names, to, name->file);
+        names_remove(&record.names, path);
+        push((struct change){.kind = NAME_MOVE, .file = names_find(&record.names, to)->file}, path,
+             to, NULL);
+        break;
+    case CALL_MKDIR:
+        names_set(&record.names, path, FOLDER);
+        push((struct change){.kind = FOLDER_ADD}, path, NULL, NULL);
+        break;
+    default: /* unlink, rmdir */
+        names_remove(&record.names, path);
+        push((struct change){.kind = NAME_REMOVE}, path, NULL, NULL);
+        break;
+    }
+}
+
+static void note_content(const struct system_call *call, const char *path)
+{
+    const struct name *name = names_find(&record.names, path);
+    bool folder = path[0] == '\0' || (name != NULL && name->file == FOLDER);
+    if (call->kind == CALL_SYNC && folder)
+        push((struct change){.kind = FOLDER_SYNC}, path, NULL, NULL);
+    else if (name == NULL)
+        return; /* removed already: nobody will see it */
+    else if (call->kind == CALL_SYNC)
+        push((struct change){.kind = CHANGE_SYNC, .file = name->file}, NULL, NULL, NULL);
+    else
+        push((struct change){.kind = call->kind == CALL_SIZE ? CHANGE_SIZE : CHANGE_WRITE,
+                             .file = name->file,
+                             .durable = call->durable,
+                             .offset = call->offset,
+                             .size = call->kind == CALL_SIZE ? 0 : call->size},
+             NULL, NULL, call->data);
+}
+
+/* Writes are noted before they are done: a power loss in one is one after it that lost some. */
+static int note_before(const struct system_call *call, size_t *size)
+{
+    (void)size;
+    const char *path = below(call->path);
+    if (path == NULL || (call->kind != CALL_WRITE && call->kind != CALL_SIZE))
+        return 0;
+    pthread_mutex_lock(&record.lock);
+    note_content(call, path);
+    pthread_mutex_unlock(&record.lock);
+    return 0;
+}
+
+/* All else after it was done: only then may anybody rely on it. */
+static void note_after(const struct system_call *call)
+{
+    const char *path = below(call->path);
+    if (path == NULL || call->kind == CALL_WRITE || call->kind == CALL_MAP ||
+        (call->kind == CALL_SIZE && call->offset != 0))
+        return;
+    pthread_mutex_lock(&record.lock);
+    if (call->kind == CALL_SYNC || call->kind == CALL_SIZE)
+        note_content(call, path);
+    else
+        note_name(call, path, call->to ? below(call->to) : NULL);
     pthread_mutex_unlock(&record.lock);
 }
 
-static const char *fd_name(int fd)
-{
-    return fd >= 0 && fd < DESCRIPTORS_MAX ? record.names[fd] : "";
-}
+static const struct system_watch recorder = {note_before, note_after};
 
-static int recorded_open(const char *path, int flags, mode_t mode)
+void power_record_start(const char *directory)
 {
-    const char *name = name_of(path);
-    bool there = access(path, F_OK) == 0;
-    int fd = open(path, flags, mode);
-    if (fd < 0)
-        return fd;
-    if (fd >= DESCRIPTORS_MAX)
-        abort();
-    snprintf(record.names[fd], sizeof(record.names[fd]), "%s", name);
-    if ((flags & O_CREAT) && !there)
-        note(CHANGE_CREATE, name, 0, NULL, 0);
-    else if (flags & O_TRUNC)
-        note(CHANGE_SIZE, name, 0, NULL, 0);
-    return fd;
-}
-
-/* Noted before it is done: a power loss in the middle of it is one after it that lost some. */
-static ssize_t recorded_pwrite(int fd, const void *data, size_t size, off_t offset)
-{
-    note(CHANGE_WRITE, fd_name(fd), (uint64_t)offset, data, size);
-    return pwrite(fd, data, size, offset);
-}
-
-/* Noted after it was done: only then may anybody rely on it. */
-static int recorded_fdatasync(int fd)
-{
-    int outcome = fdatasync(fd);
-    if (outcome == 0)
-        note(fd_name(fd)[0] == '.' ? SYNC_FOLDER : CHANGE_SYNC, fd_name(fd), 0, NULL, 0);
-    return outcome;
-}
-
-static int recorded_fsync(int fd)
-{
-    int outcome = fsync(fd);
-    if (outcome == 0)
-        note(fd_name(fd)[0] == '.' ? SYNC_FOLDER : CHANGE_SYNC, fd_name(fd), 0, NULL, 0);
-    return outcome;
-}
-
-static int recorded_ftruncate(int fd, off_t size)
-{
-    note(CHANGE_SIZE, fd_name(fd), (uint64_t)size, NULL, 0);
-    return ftruncate(fd, size);
-}
-
-static int recorded_unlink(const char *path)
-{
-    note(CHANGE_UNLINK, name_of(path), 0, NULL, 0);
-    return unlink(path);
-}
-
-static const struct file_hooks recorder = {.open = recorded_open,
-                                           .pwrite = recorded_pwrite,
-                                           .fdatasync = recorded_fdatasync,
-                                           .fsync = recorded_fsync,
-                                           .ftruncate = recorded_ftruncate,
-                                           .rename = rename,
-                                           .unlink = recorded_unlink,
-                                           .mkdir = mkdir};
-
-void power_record_start(void)
-{
-    file_hooks = &recorder;
+    snprintf(record.directory, sizeof(record.directory), "%s", directory);
+    system_watch = &recorder;
 }
 
 void power_record_stop(void)
 {
-    file_hooks = NULL;
+    system_watch = NULL;
 }
 
 void power_record_free(void)
 {
-    for (size_t i = 0; i < record.changes.count; i++)
+    for (size_t i = 0; i < record.changes.count; i++) {
         free(record.changes.items[i].data);
+        free(record.changes.items[i].path);
+        free(record.changes.items[i].to);
+    }
     array_done(&record.changes);
+    names_done(&record.names);
 }
 
 size_t power_point(void)
@@ -163,7 +223,6 @@ size_t power_point(void)
 
 struct disk_file {
     ARRAY(uint8_t) data;
-    bool there;
 };
 
 static void set_size(struct disk_file *file, size_t size)
@@ -210,7 +269,7 @@ static void apply_loosely(struct disk_file *file, const struct change *change, u
         size_t end = (size_t)((sector + 1) * SECTOR - change->offset);
         if (end > change->size)
             end = change->size;
-        if (pending < sector_reach(seed, sector, count))
+        if (change->durable || pending < sector_reach(seed, sector, count))
             write_bytes(file, change, from, end);
         from = end;
     }
@@ -227,69 +286,125 @@ static void apply(struct disk_file *file, const struct change *change)
         write_bytes(file, change, 0, change->size);
 }
 
-static bool is_of(const struct change *change, const char *name)
-{
-    return strcmp(change->name, name) == 0;
-}
-
-/* The state of file `name` when `point` changes had been made. */
-static void rebuild(struct disk_file *file, const char *name, size_t point, uint64_t *random)
+/* The content of a file when `point` changes had been made. */
+static void rebuild(struct disk_file *file, unsigned number, size_t point, uint64_t seed)
 {
     size_t synced = 0; /* changes before this one are on the disk */
-    size_t folder_synced = 0;
-    uint64_t seed = model_random(random);
-    for (size_t i = 0; i < point; i++) {
-        const struct change *change = &record.changes.items[i];
-        if (change->kind == CHANGE_SYNC && is_of(change, name))
+    for (size_t i = 0; i < point; i++)
+        if (record.changes.items[i].kind == CHANGE_SYNC && record.changes.items[i].file == number)
             synced = i + 1;
-        if (change->kind == SYNC_FOLDER)
-            folder_synced = i + 1;
-    }
     for (size_t i = 0; i < point; i++) {
-        const struct change *change = &record.changes.items[i];
-        if (!is_of(change, name))
+        struct change change = record.changes.items[i];
+        if (change.file != number || (change.kind != CHANGE_WRITE && change.kind != CHANGE_SIZE))
             continue;
-        bool sure = i < folder_synced || model_random(random) % 2;
-        if (change->kind == CHANGE_CREATE) {
-            file->data.count = 0;
-            file->there = sure;
-        } else if (change->kind == CHANGE_UNLINK) {
-            file->there = file->there && !sure;
-        } else if (i < synced) {
-            apply(file, change);
-        } else {
-            apply_loosely(file, change, seed, i - synced, point - synced);
-        }
+        change.durable = change.durable && i + 1 < point; /* the last may not have returned */
+        if (i < synced)
+            apply(file, &change);
+        else
+            apply_loosely(file, &change, seed, i - synced, point - synced);
     }
 }
 
-static bool write_file(const char *folder, const char *name, const struct disk_file *file,
+/* Was the folder that holds the name synced after change `i`? */
+static bool name_is_sure(size_t i, const char *path, size_t point)
+{
+    size_t size = (size_t)(strrchr(path, '/') - path);
+    for (size_t k = i + 1; k < point; k++) {
+        const struct change *change = &record.changes.items[k];
+        if (change->kind == FOLDER_SYNC && strlen(change->path) == size &&
+            memcmp(change->path, path, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void rebuild_names(struct names *names, size_t point, uint64_t *random)
+{
+    for (size_t i = 0; i < point; i++) {
+        const struct change *change = &record.changes.items[i];
+        if (change->path == NULL || change->kind == FOLDER_SYNC || change->path[0] == '\0')
+            continue;
+        if (!name_is_sure(i, change->path, point) && model_random(random) % 2)
+            continue;
+        if (change->kind == NAME_ADD || change->kind == FOLDER_ADD)
+            names_set(names, change->path, change->file);
+        if (change->kind == NAME_MOVE || change->kind == NAME_REMOVE)
+            names_remove(names, change->path);
+        if (change->kind == NAME_MOVE)
+            names_set(names, change->to, change->file);
+    }
+}
+
+/* Are all folders above it there? */
+static bool is_reachable(struct names *names, const char *path)
+{
+    char above[256];
+    snprintf(above, sizeof(above), "%s", path);
+    for (char *slash = strrchr(above, '/'); slash != above; slash = strrchr(above, '/')) {
+        *slash = '\0';
+        const struct name *folder = names_find(names, above);
+        if (folder == NULL || folder->file != FOLDER)
+            return false;
+    }
+    return true;
+}
+
+static bool write_file(const char *directory, const char *name, const struct disk_file *file,
                        struct error *err)
 {
-    char path[256];
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    int fd = file_open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640, err);
-    bool ok = fd >= 0 && file_write_at(fd, file->data.items, file->data.count, 0, err);
+    char path[512];
+    snprintf(path, sizeof(path), "%s%s", directory, name);
+    char *slash = strrchr(path, '/');
+    *slash = '\0';
+    bool ok = directory_make(path, err);
+    *slash = '/';
+    int fd = ok ? file_open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640, err) : -1;
+    ok = fd >= 0 && file_write_at(fd, file->data.items, file->data.count, 0, err);
     fd_drop(&fd);
     return ok;
 }
 
-bool power_cut(const char *folder, size_t point, uint64_t seed, struct error *err)
+static bool make_folder(const char *directory, const char *name, struct error *err)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s%s", directory, name);
+    return directory_make(path, err);
+}
+
+/* For looking at a failure: POWER_SHOW=1. */
+static void show(size_t point)
+{
+    static const char *const kinds[] = {"write", "sync",   "size",       "add",
+                                        "move",  "remove", "add folder", "sync folder"};
+    for (size_t i = 0; i < point; i++) {
+        const struct change *c = &record.changes.items[i];
+        fprintf(stderr, "%zu: %s %u %s %s at %llu, %zu bytes%s\n", i, kinds[c->kind], c->file,
+                c->path ? c->path : "", c->to ? c->to : "", (unsigned long long)c->offset, c->size,
+                c->durable ? ", durable" : "");
+    }
+}
+
+bool power_cut(const char *directory, size_t point, uint64_t seed, struct error *err)
 {
     uint64_t random = seed;
     bool ok = true;
-    for (size_t i = 0; ok && i < point; i++) {
-        const struct change *change = &record.changes.items[i];
-        bool first = change->kind == CHANGE_CREATE;
-        for (size_t k = 0; first && k < i; k++)
-            first = record.changes.items[k].kind != CHANGE_CREATE ||
-                    !is_of(&record.changes.items[k], change->name);
-        if (!first)
+    struct names names = {0};
+    rebuild_names(&names, point, &random);
+    for (size_t i = 0; ok && i < names.count; i++) {
+        const struct name *name = &names.items[i];
+        if (!is_reachable(&names, name->path))
             continue;
+        if (name->file == FOLDER) {
+            ok = make_folder(directory, name->path, err);
+            continue;
+        }
         struct disk_file file = {0};
-        rebuild(&file, change->name, point, &random);
-        ok = !file.there || write_file(folder, change->name, &file, err);
+        rebuild(&file, name->file, point, model_random(&random));
+        ok = write_file(directory, name->path, &file, err);
         array_done(&file.data);
     }
+    names_done(&names);
+    if (getenv("POWER_SHOW"))
+        show(point);
     return ok;
 }

@@ -1,22 +1,24 @@
 /*
  * test_power_loss.c - what was acknowledged durably survives a power loss.
  *
- *   etinde-power-loss-test [CUTS [SEED]]            default: 150 cuts from seed 1
+ *   etinde-power-loss-test [CUTS [SEED]]            default: 50 cuts from seed 1
  *
  * A store in durable mode takes numbered batches, several at a time, in small
- * segments, over two starts; power_recorder.h notes what it does to the log.
- * Then the log is built again as it may lie on the disk after a power loss at
- * random points, beside a copy of the catalog.  The store must open, hold every
- * batch that had been acknowledged, whole and once, and nothing that was not sent,
- * take new batches, and hold them all after one more start.  Nothing is sealed
- * here: LMDB's writes do not go through base/files.h.
+ * segments, over several days and starts; between them it seals, deletes, and
+ * closes days.  power_recorder.h notes all that reaches its files, LMDB's included.
+ * Then the directory is built again as it may lie on the disk after a power loss at
+ * random points.  The store must open, hold every batch that had been acknowledged, whole
+ * and once, nothing that was not sent, nothing whose delete was acknowledged,
+ * take new batches, hold them all after sealing and one more start, and verify must
+ * find nothing.
  */
 #include "base/compiler.h"
 #include "base/duration.h"
 #include "base/error.h"
-#include "base/files.h"
+#include "base/matcher.h"
 #include "base/number.h"
 #include "storage/store.h"
+#include "storage/verify.h"
 #include "tests/faults/power_recorder.h"
 #include "tests/faults/store_model.h"
 
@@ -26,13 +28,17 @@
 
 #define START_NS (INT64_C(1700000000) * NS_PER_SECOND)
 
-enum { BATCHES = 400, MORE = 3, AT_ONCE = 6, SERIES = 3 };
+enum { STARTS = 4, PHASES = 3, PHASE = 40, BATCHES = STARTS * PHASES * PHASE };
+enum { MORE = 3, AT_ONCE = 6, SERIES = 3, VERIFY_EVERY = 5 };
+
+static const int64_t step_ns = 10 * NS_PER_MINUTE; /* all together over three days */
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t done;
     unsigned waiting;
     size_t acknowledged_at[BATCHES]; /* the point in the record; 0: never */
+    size_t delete_began_at[BATCHES], deleted_at[BATCHES];
 } acks = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
 
 static unsigned numbers[BATCHES];
@@ -44,10 +50,15 @@ static struct store *open_store(const char *directory, struct error *err)
                                     .retention_ns = -1,
                                     .future_ns = -1,
                                     .past_ns = {-1, -1},
-                                    .out_of_order_ns = {-1, -1},
+                                    .out_of_order_ns = {3 * NS_PER_HOUR, 3 * NS_PER_HOUR},
                                     .seal_interval_ns = -1,
                                     .wal_segment_size = 12000};
     return store_open(&options, err);
+}
+
+static int64_t time_of(unsigned number)
+{
+    return START_NS + (int64_t)number * step_ns;
 }
 
 static enum store_kind kind_of(unsigned number)
@@ -75,7 +86,7 @@ static struct batch *fill(struct store *store, unsigned number, struct error *er
         struct label labels[MODEL_LABELS_MAX];
         size_t count = model_labels(kind, s, labels);
         int64_t series = batch_define(batch, 1, (struct slice){NULL, 0}, labels, count, err);
-        int64_t time = START_NS + (int64_t)number * NS_PER_SECOND;
+        int64_t time = time_of(number);
         if (series < 0 || !(kind == STORE_METRIC
                                 ? batch_sample(batch, (uint32_t)series, time, number, err)
                                 : batch_entry(batch, (uint32_t)series, time,
@@ -123,14 +134,48 @@ static bool send(struct store *store, unsigned first, unsigned end, struct error
     return ok;
 }
 
+/* Delete batch `number`, which was acknowledged. */
+static bool delete_batch(struct store *store, unsigned number, struct error *err)
+{
+    struct matcher any;
+    if (!matcher_init(&any, MATCH_NOT_EQUAL, SLICE("app"), SLICE(""), err))
+        return false;
+    struct view_selector selector = {&any, 1};
+    struct store_delete request = {.tenant = SLICE("t"),
+                                   .kind = kind_of(number),
+                                   .start_ns = time_of(number),
+                                   .end_ns = time_of(number),
+                                   .selectors = &selector,
+                                   .selector_count = 1};
+    acks.delete_began_at[number] = power_point();
+    bool ok = store_delete(store, &request, NULL, err);
+    acks.deleted_at[number] = power_point();
+    matcher_done(&any);
+    return ok;
+}
+
+/* Some batches, then what the sealer does and a delete. */
+static bool record_phase(struct store *store, unsigned phase, struct error *err)
+{
+    unsigned first = phase * PHASE, end = first + PHASE;
+    return send(store, first, end, err) && (phase % 4 == 3 || store_seal(store, err)) &&
+           delete_batch(store, first + 5, err) && delete_batch(store, end - 4, err) &&
+           (phase % 3 != 2 || store_close_days(store, time_of(end) + NS_PER_DAY, err));
+}
+
 static bool record_store(const char *directory, struct error *err)
 {
     bool ok = true;
-    power_record_start();
-    for (unsigned start = 0; ok && start < 2; start++) {
+    power_record_start(directory);
+    for (unsigned start = 0; ok && start < STARTS; start++) {
         struct store *store = open_store(directory, err);
-        ok = store && send(store, start * BATCHES / 2, (start + 1) * BATCHES / 2, err);
-        store_abandon(store);
+        ok = store != NULL;
+        for (unsigned i = 0; ok && i < PHASES; i++)
+            ok = record_phase(store, start * PHASES + i, err);
+        if (ok && start % 2 == 1)
+            ok = store_close(store, err);
+        else
+            store_abandon(store);
     }
     power_record_stop();
     return ok;
@@ -145,7 +190,7 @@ struct found {
 
 static void see(struct found *found, int64_t time_ns, bool same, unsigned number)
 {
-    if (number >= BATCHES + MORE || time_ns != START_NS + (int64_t)number * NS_PER_SECOND || !same)
+    if (number >= BATCHES + MORE || time_ns != time_of(number) || !same)
         found->wrong = "something that was never written";
     else
         found->parts[number]++;
@@ -168,7 +213,7 @@ static bool read_series(struct found *found, struct cursor_reader *reader, size_
     while (ok && (ok = entry_stream_next(stream, &block, err)) && block.count > 0) {
         for (size_t i = 0; i < block.count; i++) {
             char line[2000];
-            unsigned number = (unsigned)((block.times_ns[i] - START_NS) / NS_PER_SECOND);
+            unsigned number = (unsigned)((block.times_ns[i] - START_NS) / step_ns);
             see(found, block.times_ns[i],
                 slice_equal(block.lines[i], line_of(number, line, sizeof(line))), number);
         }
@@ -207,6 +252,11 @@ static bool check(struct store *store, size_t point, unsigned more, struct error
     for (unsigned i = 0; i < BATCHES + MORE; i++) {
         bool sure = i >= BATCHES ? i < BATCHES + more
                                  : acks.acknowledged_at[i] > 0 && acks.acknowledged_at[i] <= point;
+        if (i < BATCHES && acks.delete_began_at[i] > 0 && acks.delete_began_at[i] <= point) {
+            if (found.parts[i] != 0 && acks.deleted_at[i] <= point)
+                return error_set(err, ERR_INTERNAL, "batch %u is there, though deleted", i);
+            sure = false;
+        }
         if (found.wrong == NULL && sure && found.parts[i] == 0)
             return error_set(err, ERR_INTERNAL, "acknowledged batch %u is lost", i);
         if (found.parts[i] != 0 && found.parts[i] != SERIES)
@@ -227,13 +277,18 @@ static bool commit_more(struct store *store, struct error *err)
     return true;
 }
 
-/* Empty folders, but for the catalog of `source`. */
-static bool prepare(const char *source, const char *directory)
+static void show_line(void *context, bool damage, const char *text)
 {
-    char command[400];
-    snprintf(command, sizeof(command), "rm -rf '%s' && mkdir -p '%s/wal' && cp '%s/meta.mdb' '%s/'",
-             directory, directory, source, directory);
-    return system(command) == 0;
+    (void)context;
+    if (damage)
+        fprintf(stderr, "verify: %s\n", text);
+}
+
+static bool verify(const char *directory, struct error *err)
+{
+    struct verify_report report;
+    return store_verify(directory, show_line, NULL, &report, err) &&
+           (report.problems == 0 || error_set(err, ERR_INTERNAL, "verify found something"));
 }
 
 static bool remove_both(const char *a, const char *b)
@@ -243,30 +298,29 @@ static bool remove_both(const char *a, const char *b)
     return system(command) == 0;
 }
 
-static bool cut_once(const char *source, const char *directory, size_t point, uint64_t seed,
-                     struct error *err)
+static bool cut_once(const char *directory, size_t point, uint64_t seed, struct error *err)
 {
-    char folder[128];
-    snprintf(folder, sizeof(folder), "%s/wal", directory);
-    if (!prepare(source, directory))
+    char command[200];
+    snprintf(command, sizeof(command), "rm -rf '%s' && mkdir '%s'", directory, directory);
+    if (system(command) != 0)
         return error_set(err, ERR_IO, "preparing %s", directory);
-    if (!power_cut(folder, point, seed, err))
+    if (!power_cut(directory, point, seed, err))
         return false;
     struct store *store = open_store(directory, err);
     bool ok = store && check(store, point, 0, err) && commit_more(store, err) &&
-              check(store, point, MORE, err);
+              check(store, point, MORE, err) && (seed % 2 == 0 || store_seal(store, err));
     store_abandon(store);
     if (!ok)
         return false;
     store = open_store(directory, err);
     ok = (store && check(store, point, MORE, err)) || error_prefix(err, "at the second start");
     store_abandon(store);
-    return ok;
+    return ok && (seed % VERIFY_EVERY != 0 || verify(directory, err));
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t cuts = 150;
+    uint64_t cuts = 50;
     uint64_t seed = 1;
     struct error err = {0};
     if ((argc > 1 && !slice_parse_u64(slice_from_text(argv[1]), &cuts)) ||
@@ -287,7 +341,7 @@ int main(int argc, char **argv)
     for (; ok && done < cuts; done++, seed++) {
         uint64_t random = seed;
         size_t point = 1 + model_random(&random) % points;
-        ok = cut_once(source, directory, point, random, &err);
+        ok = cut_once(directory, point, random, &err);
         if (!ok)
             fprintf(stderr, "seed %" PRIu64 ", cut at %zu of %zu: %s\n", seed, point, points,
                     err.message);
@@ -295,7 +349,7 @@ int main(int argc, char **argv)
     power_record_free();
     if (!remove_both(source, directory))
         ok = false;
-    printf("%" PRIu64 " power losses in %zu changes of the log: %s\n", done, points,
+    printf("%" PRIu64 " power losses in %zu changes of files and names: %s\n", done, points,
            ok ? "nothing lost" : "FAILED");
     return ok ? 0 : 1;
 }
