@@ -61,6 +61,8 @@ struct arena {
     bool out_of_budget; /* one was */
 };
 
+bool (*arena_fault)(void);
+
 struct arena *arena_new(size_t limit)
 {
     struct arena *arena = xcalloc(1, sizeof(*arena));
@@ -155,7 +157,7 @@ static bool block_add(struct arena *arena, size_t size)
     size_t bytes = sizeof(struct block) + block_size;
     if (!take_bytes(arena, bytes))
         return false;
-    struct block *block = malloc(bytes);
+    struct block *block = arena_fault != NULL && arena_fault() ? NULL : malloc(bytes);
     if (block == NULL) {
         give_bytes(arena, bytes);
         return false;

@@ -75,4 +75,7 @@ void arena_rewind(struct arena *arena, struct arena_mark mark);
 /* Forget everything; keeps one block for reuse. */
 void arena_reset(struct arena *arena);
 
+/* A test's hook: true makes the allocation of a block fail. */
+extern bool (*arena_fault)(void);
+
 #endif

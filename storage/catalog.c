@@ -99,7 +99,8 @@ static struct slice tenant_insert(struct catalog *c, struct slice tenant)
     const struct slice *known = tenant_find(c, tenant);
     if (known != NULL)
         return *known;
-    struct slice name = arena_copy(c->names, tenant);
+    /* Not from an arena that may refuse: a row that memory lacks would cost the day's file. */
+    struct slice name = slice_of(xmemdup(tenant.data, tenant.size), tenant.size);
     array_push(&c->tenants, name);
     qsort(c->tenants.items, c->tenants.count, sizeof(name), tenant_order);
     return name;
@@ -254,7 +255,6 @@ struct catalog *catalog_open(const char *directory, struct error *err)
         return error_null(err, ERR_INVALID, "the data directory's path is too long");
     struct catalog *c = xcalloc(1, sizeof(*c));
     pthread_mutex_init(&c->lock, NULL);
-    c->names = arena_new(SIZE_MAX / 2);
     c->env = lmdb_env_open(path, database_names, DB_COUNT, MAP_SIZE_MIN, true, err);
     if (c->env != NULL && version_check(c, err) &&
         rows_visit(c, DB_DAYS, (struct slice){0}, day_visit, c, err))
@@ -268,7 +268,8 @@ void catalog_close(struct catalog *c)
     if (c == NULL)
         return;
     lmdb_env_close(c->env);
-    arena_free(c->names);
+    for (size_t i = 0; i < c->tenants.count; i++)
+        free((char *)(uintptr_t)c->tenants.items[i].data);
     array_done(&c->tenants);
     array_done(&c->days);
     pthread_mutex_destroy(&c->lock);

@@ -22,13 +22,15 @@ bool catalog_put_tombstones(struct catalog *c, struct tombstone *const *items, s
     for (size_t i = 0; i < count; i++) {
         struct slice payload = items[i]->payload;
         char *value = arena_alloc(arena, payload.size + 4);
+        if (value == NULL)
+            break;
         bytes_put64_big(keys[i], items[i]->lsn);
         bytes_put32(value, checksum32(payload.data, payload.size));
         memcpy(value + 4, payload.data, payload.size);
         rows[i] = (struct row){DB_TOMBSTONES, false, slice_of(keys[i], TOMBSTONE_KEY_SIZE),
                                slice_of(value, payload.size + 4)};
     }
-    bool ok = rows_commit(c, rows, count, err);
+    bool ok = arena_check(arena, "deletes", err) && rows_commit(c, rows, count, err);
     arena_free(arena);
     free(rows);
     free(keys);

@@ -19,7 +19,6 @@ enum {
 struct catalog {
     struct lmdb_env *env;
     pthread_mutex_t lock; /* guards the arrays below */
-    struct arena *names;
     ARRAY(struct slice) tenants;    /* sorted */
     ARRAY(struct catalog_day) days; /* sorted by tenant, kind, day */
 };

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { GROWTH_MAX = 24 };
+enum { GROWTH_MAX = 24, UNBORN_PAGES = 16 };
 
 static const size_t map_size_step = 64 * 1024;
 static const size_t map_size_max = (size_t)1 << 42; /* 4 TiB: more is an accident */
@@ -143,12 +143,12 @@ static struct lmdb_env *env_new(const char *path, const char *const *names, size
     return e;
 }
 
-/* What a crash left of a file that never had a page: LMDB would refuse it. */
+/* What a crash left of a file before its first commit: LMDB would refuse it. */
 static void remove_unborn(const char *path)
 {
     struct stat info;
     char sums[PATH_MAX];
-    if (stat(path, &info) != 0 || info.st_size > 2 * PAGE_SIZE_MIN ||
+    if (stat(path, &info) != 0 || info.st_size > UNBORN_PAGES * PAGE_SIZE_MIN ||
         !page_sums_path(path, sums, sizeof(sums)) || stat(sums, &info) == 0)
         return;
     struct page_meta meta;

@@ -136,6 +136,7 @@ bool index_load(struct partition *p, struct error *err)
         ok = read_series(&r, index, err);
         reading_end(&r);
     }
+    ok = ok && arena_check(index->arena, "the index of a day", err);
     if (ok)
         p->index = index;
     else

@@ -166,7 +166,8 @@ bool seal_series(struct seal *s, struct labels labels, uint32_t *series, struct 
     bool ok = true;
     uint32_t number = index_series(s->p->index, &entry);
     if (number == TABLE_NONE)
-        ok = series_make(s, labels, &entry, &number, err);
+        ok = series_make(s, labels, &entry, &number, err) &&
+             arena_check(s->p->index->arena, "the index of a day", err); /* texts may be missing */
     pthread_mutex_unlock(&s->p->index_lock);
     if (ok)
         *series = number;
@@ -523,7 +524,8 @@ bool seal_commit(struct seal *s, struct error *err)
 {
     struct partition *p = s->p;
     if (s->chunks.count > 0 || s->series_ends.count > 0 || s->closed.lsn > 0) {
-        if (!partition_mark_late(p, err))
+        if (!arena_check(p->index->arena, "the index of a day", err) ||
+            !partition_mark_late(p, err))
             return error_prefix(err, "sealing");
         s->state = p->state; /* only this thread writes it */
         s->state.series = (uint32_t)p->index->series.count;

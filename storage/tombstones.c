@@ -180,6 +180,10 @@ struct tombstone *tombstone_read(struct slice payload, uint64_t lsn, struct erro
     struct error why = {0};
     if (read_all(t, &why))
         return t;
+    if (!arena_check(t->arena, "a delete", err)) {
+        tombstone_unref(t);
+        return NULL;
+    }
     tombstone_unref(t);
     return error_null(err, ERR_CORRUPT, "malformed tombstone%s%s", why.message[0] ? ": " : "",
                       why.message);
