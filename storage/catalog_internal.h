@@ -18,7 +18,7 @@ enum {
 
 struct catalog {
     struct lmdb_env *env;
-    pthread_mutex_t lock; /* guards the arrays below */
+    pthread_mutex_t lock;           /* guards the arrays below */
     ARRAY(struct slice) tenants;    /* sorted */
     ARRAY(struct catalog_day) days; /* sorted by tenant, kind, day */
 };
