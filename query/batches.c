@@ -181,7 +181,8 @@ static bool hand_on(struct stream *s, struct sink *sink, struct error *err)
     for (size_t number = 0; number < s->batches; number++) {
         struct slot *slot = await(s, number);
         if (!settle(s->ev, slot, s->source->steps, err) || !eval_tick(s->ev, CHECK_SAMPLES, err) ||
-            (slot->batch.count > 0 && !sink->take(sink, &slot->batch, err)))
+            ((slot->batch.count > 0 || slot->batch.partial) &&
+             !sink->take(sink, &slot->batch, err)))
             return false;
         pthread_mutex_lock(&s->lock);
         slot->state = SLOT_FREE;

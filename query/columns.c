@@ -96,8 +96,9 @@ bool columns_emit(struct evaluation *ev, struct columns *columns, struct sink *s
     bool ok = true;
     for (size_t at = 0; ok && at < columns->count; at += BATCH_SERIES) {
         size_t left = columns->count - at;
-        struct column_batch batch = {columns->items + at, left < BATCH_SERIES ? left : BATCH_SERIES,
-                                     scratch};
+        struct column_batch batch = {.items = columns->items + at,
+                                     .count = left < BATCH_SERIES ? left : BATCH_SERIES,
+                                     .arena = scratch};
         ok = sink->take(sink, &batch, err);
         arena_reset(scratch);
     }

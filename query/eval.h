@@ -79,6 +79,7 @@ struct column_batch {
     struct column *items;
     size_t count;
     struct arena *arena;
+    void *partial; /* what a leaf makes of its series for a sink of its own; NULL: nothing */
 };
 
 /*

@@ -63,7 +63,7 @@ static bool date_of_now(struct evaluation *ev, const struct grid *grid, struct s
         column.cells[i] = CELL_FLOAT;
         column.values[i] = part(&t);
     }
-    struct column_batch batch = {&column, 1, arena};
+    struct column_batch batch = {.items = &column, .count = 1, .arena = arena};
     ok = ok && sink->take(sink, &batch, err);
     arena_free(arena);
     return ok;

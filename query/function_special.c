@@ -61,7 +61,7 @@ static bool absent_finish(struct presence_sink *p, const struct node *argument, 
         column.cells[i] = p->seen[i] ? CELL_NONE : CELL_FLOAT;
         column.values[i] = 1;
     }
-    struct column_batch batch = {&column, 1, arena};
+    struct column_batch batch = {.items = &column, .count = 1, .arena = arena};
     return column_is_empty(&column, p->steps) || sink->take(sink, &batch, err);
 }
 
@@ -140,7 +140,7 @@ SPECIAL(special_vector)
     ok = ok && eval_scalar(ev, call->call.arguments[0], grid, column.values, err);
     if (ok) {
         memset(column.cells, CELL_FLOAT, grid->steps);
-        struct column_batch batch = {&column, 1, arena};
+        struct column_batch batch = {.items = &column, .count = 1, .arena = arena};
         ok = sink->take(sink, &batch, err);
     }
     arena_free(arena);

@@ -4,7 +4,11 @@
  * A cursor selects the streams and gives their entries block by block; each
  * entry runs through the pipeline and is added to the series of its final labels
  * (stream, structured metadata, parsed), or of those that the grouping leaves.
- * Text is read only when a stage looks at it; lengths alone serve bytes_*.
+ * Text is read only when a stage looks at it; lengths alone serve bytes_*; whole chunks
+ * are counted from their headers where no label and no border of a window needs more.
+ *
+ * Some streams at a time are read by each thread into groups of their own, which are
+ * merged in the order of the streams.
  *
  * An enclosing sum() without other aggregations between tells its grouping
  * (call->reduce), so that series which it would add up are never made apart and
@@ -12,13 +16,17 @@
  */
 #include "query/leaf_log.h"
 
+#include "base/array.h"
 #include "base/buffer.h"
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/matcher.h"
+#include "base/memory.h"
 #include "base/predicate.h"
+#include "query/batches.h"
 #include "query/eval_internal.h"
 #include "query/function.h"
+#include "query/function_tables.h"
 #include "query/log_groups.h"
 #include "query/pipeline.h"
 #include "storage/store.h"
@@ -27,19 +35,38 @@ enum { LINE_MEMORY_MAX = 64 << 20, SERIES_SHOWN = 300 };
 
 #define NO_GROUP SIZE_MAX
 
+/* What all threads read of the query. */
 struct log_leaf {
     struct evaluation *ev;
     const struct selector *selector;
     const struct node *call;
     const struct grouping *grouping; /* NULL: all labels make the series */
     struct slice unwrapped;          /* the unwrap label, which is no part of the series */
-    struct log_groups groups;
+    struct log_groups groups;        /* of all streams, in the end */
     struct log_program *program;
-    struct pipeline_run *run;
     struct cursor *cursor;
+    bool counts_only; /* the outcome depends on times alone */
+    /* by (...): its labels sorted, each once; NULL: series_labels() takes the long way. */
+    const struct slice *by;
+    size_t by_count;
+};
+
+enum { GROUPS_NEAR = 16 };
+
+/* What one thread needs to read some streams. */
+struct log_worker {
+    const struct log_leaf *leaf;
+    struct evaluation *ev;
+    struct pipeline_run *run;
     struct cursor_reader *reader;
-    size_t stream_group; /* of entries that leave the stream's labels alone */
-    bool with_metadata, with_lines, with_lengths;
+    struct log_groups *groups;           /* that are being filled */
+    ARRAY(struct log_groups *) partials; /* all that were made here */
+    size_t stream_group;                 /* of entries that leave the stream's labels alone */
+    /* Groups of pairs of metadata that entries of this block share, by the pairs' place. */
+    struct {
+        const struct label *metadata;
+        size_t group;
+    } near[GROUPS_NEAR];
 };
 
 /* ---- the series of an entry -------------------------------------------------- */
@@ -54,11 +81,27 @@ static bool is_grouped(const struct log_leaf *leaf, struct slice name)
     return false;
 }
 
-/* The labels that make the series, in the entry's scratch memory. */
-static struct labels series_labels(const struct log_leaf *leaf)
+static struct labels labels_by(const struct log_worker *worker)
 {
-    struct arena *scratch = leaf->run->scratch;
-    struct labels all = log_labels_all(&leaf->run->labels, scratch);
+    const struct log_leaf *leaf = worker->leaf;
+    struct label *kept = arena_alloc(worker->run->scratch, (leaf->by_count + 1) * sizeof(*kept));
+    size_t count = 0;
+    for (size_t i = 0; kept && i < leaf->by_count; i++) {
+        const struct log_label *label = log_labels_find(&worker->run->labels, leaf->by[i]);
+        if (label)
+            kept[count++] = (struct label){label->name, label->value};
+    }
+    return (struct labels){kept, count};
+}
+
+/* The labels that make the series, in the entry's scratch memory. */
+static struct labels series_labels(const struct log_worker *worker)
+{
+    const struct log_leaf *leaf = worker->leaf;
+    struct arena *scratch = worker->run->scratch;
+    if (leaf->by)
+        return labels_by(worker);
+    struct labels all = log_labels_all(&worker->run->labels, scratch);
     if (leaf->grouping == NULL && leaf->unwrapped.size == 0)
         return all;
     struct label *kept = arena_calloc(scratch, all.count, sizeof(*kept));
@@ -77,11 +120,11 @@ static struct labels series_labels(const struct log_leaf *leaf)
     return (struct labels){kept, count};
 }
 
-static bool fail_series(const struct log_leaf *leaf, struct slice error, struct error *err)
+static bool fail_series(const struct log_worker *worker, struct slice error, struct error *err)
 {
     struct buffer text;
     buffer_init(&text, 64 << 10);
-    labels_append_text(&text, log_labels_all(&leaf->run->labels, leaf->run->scratch));
+    labels_append_text(&text, log_labels_all(&worker->run->labels, worker->run->scratch));
     struct slice shown = slice_sub(buffer_slice(&text), 0, SERIES_SHOWN);
     int size = (int)(error.size < 100 ? error.size : 100);
     error_set(err, ERR_INVALID,
@@ -97,9 +140,9 @@ static bool fail_series(const struct log_leaf *leaf, struct slice error, struct 
 }
 
 /* Does the entry carry an error, of the pipeline or as a label of that name? */
-static struct slice entry_error(const struct log_leaf *leaf)
+static struct slice entry_error(const struct log_worker *worker)
 {
-    const struct log_labels *labels = &leaf->run->labels;
+    const struct log_labels *labels = &worker->run->labels;
     if (!labels->changed)
         return (struct slice){NULL, 0};
     if (labels->error.size > 0)
@@ -108,27 +151,35 @@ static struct slice entry_error(const struct log_leaf *leaf)
     return label ? label->value : (struct slice){NULL, 0};
 }
 
-static bool add_entry(struct log_leaf *leaf, int64_t time_ns, struct error *err)
+/* The group of the entry's labels. */
+static bool find_group(struct log_worker *worker, size_t *group, struct error *err)
+{
+    bool plain = !worker->run->labels.changed;
+    *group = plain ? worker->stream_group : NO_GROUP;
+    if (*group != NO_GROUP)
+        return true;
+    struct labels labels = series_labels(worker);
+    if (!arena_check(worker->run->scratch, "one log line in a pipeline", err) ||
+        !log_groups_find(worker->groups, labels, group, err))
+        return false;
+    if (plain)
+        worker->stream_group = *group;
+    return true;
+}
+
+static bool add_entry(struct log_worker *worker, int64_t time_ns, struct error *err)
 {
     int64_t from, to;
-    log_groups_steps(&leaf->groups, time_ns, &from, &to);
+    size_t group;
+    log_groups_steps(worker->groups, time_ns, &from, &to);
     if (from > to)
         return true; /* between two windows */
-    struct slice error = entry_error(leaf);
+    struct slice error = entry_error(worker);
     if (error.size > 0)
-        return fail_series(leaf, error, err);
-    bool plain = !leaf->run->labels.changed;
-    size_t group = plain ? leaf->stream_group : NO_GROUP;
-    if (group == NO_GROUP) {
-        struct labels labels = series_labels(leaf);
-        if (!arena_check(leaf->run->scratch, "one log line in a pipeline", err) ||
-            !log_groups_find(&leaf->groups, labels, &group, err))
-            return false;
-        if (plain)
-            leaf->stream_group = group;
-    }
-    return log_groups_add(&leaf->groups, group, time_ns, leaf->run->line.size, leaf->run->value,
-                          err);
+        return fail_series(worker, error, err);
+    return find_group(worker, &group, err) &&
+           log_groups_add(worker->groups, group, time_ns, worker->run->line.size,
+                          worker->run->value, err);
 }
 
 /* ---- reading ------------------------------------------------------------------- */
@@ -140,55 +191,175 @@ static struct slice block_line(const struct entry_block *block, size_t i)
     return slice_of(NULL, block->lengths ? block->lengths[i] : 0);
 }
 
-static bool take_block(struct log_leaf *leaf, const struct entry_block *block, struct error *err)
+/* An entry whose labels come from its stream and its metadata alone. */
+static bool take_plain(struct log_worker *worker, const struct entry_block *block, size_t i,
+                       struct error *err)
 {
     static const struct labels none = {NULL, 0};
-    struct query_stats *stats = leaf->ev->stats;
+    struct labels metadata = block->metadata ? block->metadata[i] : none;
+    size_t slot = ((uintptr_t)metadata.items >> 4) % GROUPS_NEAR;
+    struct slice line = block_line(block, i);
+    int64_t time_ns = block->times_ns[i];
+    bool known = metadata.count == 0 ? worker->stream_group != NO_GROUP
+                                     : worker->near[slot].metadata == metadata.items;
+    if (known)
+        return log_groups_add(worker->groups,
+                              metadata.count == 0 ? worker->stream_group : worker->near[slot].group,
+                              time_ns, line.size, 0, err);
+    int64_t from, to;
+    log_groups_steps(worker->groups, time_ns, &from, &to);
+    if (pipeline_run_tested(worker->run, time_ns, line, metadata, err) < 0 ||
+        !add_entry(worker, time_ns, err))
+        return false;
+    if (metadata.count == 0 || from > to)
+        return true; /* between two windows no group was found */
+    worker->near[slot].metadata = metadata.items;
+    return find_group(worker, &worker->near[slot].group, err);
+}
+
+static bool take_lines(struct log_worker *worker, const struct entry_block *block,
+                       struct error *err)
+{
+    static const struct labels none = {NULL, 0};
+    struct pipeline_run *run = worker->run;
     for (size_t i = 0; i < block->count; i++) {
         struct slice line = block_line(block, i);
         struct labels metadata = block->metadata ? block->metadata[i] : none;
         int64_t time_ns = block->times_ns[i];
-        int kept = block->exact ? pipeline_run_tested(leaf->run, time_ns, line, metadata, err)
-                                : pipeline_run_entry(leaf->run, time_ns, line, metadata, err);
+        int kept = block->exact ? pipeline_run_tested(run, time_ns, line, metadata, err)
+                                : pipeline_run_entry(run, time_ns, line, metadata, err);
         if (kept < 0)
             return false;
-        if (kept && !add_entry(leaf, time_ns, err))
+        if (kept && !add_entry(worker, time_ns, err))
             return false;
-        stats->lines_after_filter += (uint64_t)kept;
+        worker->ev->stats->lines_after_filter += (uint64_t)kept;
     }
-    return eval_tick(leaf->ev, block->count, err);
+    return true;
 }
 
-static bool take_stream(struct log_leaf *leaf, size_t series, struct error *err)
+static bool take_block(struct log_worker *worker, const struct entry_block *block,
+                       struct error *err)
 {
-    pipeline_run_stream(leaf->run, cursor_labels(leaf->cursor, series));
-    leaf->stream_group = NO_GROUP;
-    struct entry_stream *stream = entry_stream_open(leaf->reader, series, err);
+    if (!block->exact || !log_program_is_predicate(worker->leaf->program))
+        return take_lines(worker, block, err) && eval_tick(worker->ev, block->count, err);
+    for (size_t i = 0; i < GROUPS_NEAR; i++)
+        worker->near[i].metadata = NULL;
+    for (size_t i = 0; i < block->count; i++)
+        if (!take_plain(worker, block, i, err))
+            return false;
+    worker->ev->stats->lines_after_filter += block->count;
+    return eval_tick(worker->ev, block->count, err);
+}
+
+/* Chunks all of whose lines are in the same steps are counted without looking into them. */
+static bool take_spans(struct log_worker *worker, struct entry_stream *stream, struct error *err)
+{
+    struct entry_span span;
+    while (worker->leaf->counts_only && entry_stream_span(stream, &span)) {
+        int64_t from, to, last_from, last_to;
+        size_t group;
+        log_groups_steps(worker->groups, span.first_ns, &from, &to);
+        log_groups_steps(worker->groups, span.last_ns, &last_from, &last_to);
+        if (from != last_from || to != last_to)
+            return true;
+        if (from <= to) {
+            if (!find_group(worker, &group, err))
+                return false;
+            log_groups_add_many(worker->groups, group, from, to, span.count);
+        }
+        worker->ev->stats->lines += span.count;
+        worker->ev->stats->lines_after_filter += span.count;
+        entry_stream_pass(stream);
+    }
+    return true;
+}
+
+static bool take_stream(struct log_worker *worker, size_t series, struct error *err)
+{
+    pipeline_run_stream(worker->run, cursor_labels(worker->leaf->cursor, series));
+    worker->stream_group = NO_GROUP;
+    struct entry_stream *stream = entry_stream_open(worker->reader, series, err);
     if (stream == NULL)
         return false;
     struct entry_block block;
     bool ok;
     do {
-        ok = entry_stream_next(stream, &block, err);
+        ok = take_spans(worker, stream, err) && entry_stream_next(stream, &block, err);
         if (!ok)
             break;
-        leaf->ev->stats->lines += block.scanned;
-        leaf->ev->stats->line_bytes += block.scanned_bytes;
-        ok = block.count == 0 || take_block(leaf, &block, err);
+        worker->ev->stats->lines += block.scanned;
+        worker->ev->stats->line_bytes += block.scanned_bytes;
+        ok = block.count == 0 || take_block(worker, &block, err);
     } while (ok && block.count > 0);
     entry_stream_close(stream);
     return ok;
+}
+
+/* ---- on several threads ------------------------------------------------------------ */
+
+static void *worker_open(const void *leaf)
+{
+    struct log_worker *worker = xcalloc(1, sizeof(*worker));
+    worker->leaf = leaf;
+    worker->run = pipeline_run_new(worker->leaf->program, LINE_MEMORY_MAX);
+    worker->reader = cursor_reader_new(worker->leaf->cursor);
+    return worker;
+}
+
+static void worker_close(void *context)
+{
+    struct log_worker *worker = context;
+    for (size_t i = 0; i < worker->partials.count; i++) {
+        log_groups_done_in(worker->partials.items[i]);
+        free(worker->partials.items[i]);
+    }
+    array_done(&worker->partials);
+    cursor_reader_free(worker->reader);
+    pipeline_run_free(worker->run);
+    free(worker);
+}
+
+/* Groups of their own for some streams. */
+static bool worker_fill(void *context, struct evaluation *ev, size_t first, size_t end,
+                        struct column_batch *batch, struct error *err)
+{
+    struct log_worker *worker = context;
+    worker->ev = ev;
+    worker->groups = xcalloc(1, sizeof(*worker->groups));
+    array_push(&worker->partials, worker->groups);
+    log_groups_init_in(worker->groups, &worker->leaf->groups, ev, batch->arena);
+    batch->partial = worker->groups;
+    for (size_t i = first; i < end; i++)
+        if (!take_stream(worker, i, err))
+            return false;
+    return true;
+}
+
+struct merging_sink {
+    struct sink base;
+    struct log_groups *groups;
+};
+
+static bool merge_partial(struct sink *sink, struct column_batch *batch, struct error *err)
+{
+    return log_groups_merge(((struct merging_sink *)sink)->groups, batch->partial, err);
 }
 
 static bool take_all(struct log_leaf *leaf, struct error *err)
 {
     size_t count = cursor_series_count(leaf->cursor);
     leaf->ev->stats->series += count;
-    for (size_t i = 0; i < count; i++) {
-        if (!take_stream(leaf, i, err))
-            return false;
-    }
-    return true;
+    struct merging_sink sink = {{merge_partial}, &leaf->groups};
+    struct batch_source source = {
+        .series = count,
+        .batch_max = BATCH_SERIES,
+        .work = leaf->counts_only ? 0 : cursor_entry_count(leaf->cursor),
+        .leaf = leaf,
+        .open = worker_open,
+        .close = worker_close,
+        .fill = worker_fill,
+    };
+    return batches_stream(leaf->ev, &source, &sink.base, err);
 }
 
 static unsigned projection(const struct log_leaf *leaf)
@@ -202,7 +373,7 @@ static unsigned projection(const struct log_leaf *leaf)
         wanted |= CURSOR_LENGTHS;
     /* sum(count_over_time({..}[5m])) needs no label at all. */
     bool no_labels = leaf->grouping && !leaf->grouping->without && leaf->grouping->count == 0;
-    if (!no_labels || !log_program_is_empty(leaf->program))
+    if (!no_labels || !log_program_is_predicate(leaf->program))
         wanted |= CURSOR_METADATA;
     return wanted;
 }
@@ -228,10 +399,9 @@ static bool open_cursor(struct log_leaf *leaf, struct error *err)
         .view = leaf->ev->view,
     };
     leaf->cursor = cursor_open(leaf->ev->store, &want, err);
-    if (leaf->cursor == NULL)
-        return false;
-    leaf->reader = cursor_reader_new(leaf->cursor);
-    return true;
+    leaf->counts_only = want.projection == CURSOR_TIMES && log_program_is_empty(leaf->program) &&
+                        !log_operation_needs_unwrap((int)leaf->groups.operation);
+    return leaf->cursor != NULL;
 }
 
 /* ---- absent_over_time -------------------------------------------------------------- */
@@ -277,7 +447,7 @@ static bool emit_absent(struct log_leaf *leaf, struct sink *sink, struct error *
         column.cells[i] = CELL_FLOAT;
         column.values[i] = 1;
     }
-    struct column_batch batch = {&column, 1, groups->arena};
+    struct column_batch batch = {.items = &column, .count = 1, .arena = groups->arena};
     return column_is_empty(&column, steps) || sink->take(sink, &batch, err);
 }
 
@@ -294,6 +464,32 @@ static struct pipeline_hints make_hints(const struct log_leaf *leaf)
     return hints;
 }
 
+/* The grouping's labels as series_labels() wants them. */
+static bool sort_by(struct log_leaf *leaf, struct error *err)
+{
+    const struct grouping *grouping = leaf->grouping;
+    struct slice *by = arena_calloc(leaf->groups.arena, grouping->count + 1, sizeof(*by));
+    size_t count = 0;
+    if (by == NULL)
+        return arena_check(leaf->groups.arena, "the query", err);
+    for (size_t i = 0; i < grouping->count; i++) {
+        struct slice name = grouping->labels[i];
+        if (slice_starts_with(name, SLICE("__error")))
+            return true; /* those are kept elsewhere */
+        size_t at = count;
+        while (at > 0 && slice_compare(by[at - 1], name) > 0)
+            at--;
+        if (at > 0 && slice_equal(by[at - 1], name))
+            continue;
+        memmove(by + at + 1, by + at, (count - at) * sizeof(*by));
+        by[at] = name;
+        count++;
+    }
+    leaf->by = by;
+    leaf->by_count = count;
+    return true;
+}
+
 static bool start(struct log_leaf *leaf, struct error *err)
 {
     static const struct grouping nothing = {.present = true};
@@ -305,11 +501,12 @@ static bool start(struct log_leaf *leaf, struct error *err)
         leaf->grouping = call->grouping.present ? &call->grouping : call->reduce;
     if (pipeline->unwrap)
         leaf->unwrapped = pipeline->unwrap->label;
+    if (leaf->grouping && !leaf->grouping->without && !sort_by(leaf, err))
+        return false;
     struct pipeline_hints hints = make_hints(leaf);
     leaf->program = log_program_new(pipeline, &hints, err);
     if (leaf->program == NULL)
         return false;
-    leaf->run = pipeline_run_new(leaf->program, LINE_MEMORY_MAX);
     return open_cursor(leaf, err);
 }
 
@@ -330,9 +527,7 @@ static bool log_stream(struct evaluation *ev, const struct node *selector, const
         ok = emit_absent(&leaf, sink, err);
     else if (ok)
         ok = log_groups_emit(&leaf.groups, call, selector, parameters, grid, sink, err);
-    cursor_reader_free(leaf.reader);
     cursor_close(leaf.cursor);
-    pipeline_run_free(leaf.run);
     log_program_free(leaf.program);
     log_groups_done(&leaf.groups);
     return ok;

@@ -19,6 +19,23 @@ void log_groups_init(struct log_groups *groups, struct evaluation *ev, enum log_
     groups->index = label_index_new(groups->arena);
 }
 
+void log_groups_init_in(struct log_groups *groups, const struct log_groups *like,
+                        struct evaluation *ev, struct arena *arena)
+{
+    *groups = (struct log_groups){.ev = ev,
+                                  .operation = like->operation,
+                                  .grid = like->grid,
+                                  .range_ns = like->range_ns,
+                                  .arena = arena,
+                                  .index = label_index_new(arena)};
+}
+
+void log_groups_done_in(struct log_groups *groups)
+{
+    label_index_free(groups->index);
+    groups->index = NULL;
+}
+
 void log_groups_done(struct log_groups *groups)
 {
     label_index_free(groups->index);
@@ -41,7 +58,7 @@ static int64_t divide_up(int64_t a, int64_t b)
     return q + (a % b != 0 && a > 0);
 }
 
-void log_groups_steps(const struct log_groups *groups, int64_t time_ns, int64_t *from, int64_t *to)
+static void find_steps(const struct log_groups *groups, int64_t time_ns, int64_t *from, int64_t *to)
 {
     const struct grid *grid = &groups->grid;
     int64_t last = (int64_t)grid->steps - 1;
@@ -57,6 +74,33 @@ void log_groups_steps(const struct log_groups *groups, int64_t time_ns, int64_t 
     *to = leaves <= 0 ? -1 : divide_up(leaves, grid->step_ns) - 1;
     if (*to > last)
         *to = last;
+}
+
+/*
+ * Up to where the same steps hold: neither the end of the first window nor the start of the one
+ * behind the last may be passed.  Only within the grid; elsewhere nothing is remembered.
+ */
+static bool find_until(const struct log_groups *groups, int64_t time_ns, int64_t *until_ns)
+{
+    const struct grid *grid = &groups->grid;
+    int64_t age, leaves, step = grid->step_ns;
+    if (step <= 0 || __builtin_sub_overflow(time_ns, grid->start_ns, &age) ||
+        __builtin_add_overflow(age, groups->range_ns, &leaves) || age <= 0 || leaves <= 0)
+        return false;
+    int64_t enters = (step - age % step) % step;
+    int64_t ends = (step - leaves % step) % step;
+    return !__builtin_add_overflow(time_ns, enters < ends ? enters : ends, until_ns);
+}
+
+void log_groups_steps(struct log_groups *groups, int64_t time_ns, int64_t *from, int64_t *to)
+{
+    if (!groups->steps_known || time_ns < groups->since_ns || time_ns > groups->until_ns) {
+        find_steps(groups, time_ns, &groups->from, &groups->to);
+        groups->since_ns = groups->until_ns = time_ns;
+        groups->steps_known = find_until(groups, time_ns, &groups->until_ns);
+    }
+    *from = groups->from;
+    *to = groups->to;
 }
 
 static bool too_large(const struct log_groups *groups, struct error *err)
@@ -132,6 +176,46 @@ bool log_groups_add(struct log_groups *groups, size_t number, int64_t time_ns, s
     if (group->sums) {
         group->sums[from] += (double)size;
         group->sums[to + 1] -= (double)size;
+    }
+    return true;
+}
+
+void log_groups_add_many(struct log_groups *groups, size_t number, int64_t from, int64_t to,
+                         uint64_t count)
+{
+    struct log_group *group = &groups->items[number];
+    group->counts[from] += (double)count;
+    group->counts[to + 1] -= (double)count;
+}
+
+static bool merge_samples(struct log_groups *groups, size_t number, const struct log_group *from,
+                          struct error *err)
+{
+    struct log_group *group = &groups->items[number];
+    group->unsorted |= from->unsorted;
+    for (size_t i = 0; i < from->sample_count; i++)
+        if (!add_sample(groups, group, from->samples[i].time_ns, from->samples[i].value, err))
+            return false;
+    return true;
+}
+
+bool log_groups_merge(struct log_groups *groups, const struct log_groups *from, struct error *err)
+{
+    for (size_t g = 0; g < from->count; g++) {
+        const struct log_group *source = &from->items[g];
+        size_t number;
+        if (!log_groups_find(groups, label_index_get(from->index, (uint32_t)g), &number, err))
+            return false;
+        if (keeps_samples(groups)) {
+            if (!merge_samples(groups, number, source, err))
+                return false;
+            continue;
+        }
+        struct log_group *group = &groups->items[number];
+        for (size_t i = 0; i <= groups->grid.steps; i++)
+            group->counts[i] += source->counts[i];
+        for (size_t i = 0; group->sums && i <= groups->grid.steps; i++)
+            group->sums[i] += source->sums[i];
     }
     return true;
 }

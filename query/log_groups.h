@@ -43,14 +43,30 @@ struct log_groups {
     struct label_index *index;
     struct log_group *items; /* parallel to the index */
     size_t count, capacity;
+    /* Of the last time: all of (since, until] lie in the same steps. */
+    int64_t since_ns, until_ns, from, to;
+    bool steps_known;
 };
 
 /* The steps whose windows (t - range, t] hold a time: none when `*from` > `*to`. */
-void log_groups_steps(const struct log_groups *groups, int64_t time_ns, int64_t *from, int64_t *to);
+void log_groups_steps(struct log_groups *groups, int64_t time_ns, int64_t *from, int64_t *to);
 
 void log_groups_init(struct log_groups *groups, struct evaluation *ev, enum log_operation operation,
                      const struct grid *grid, int64_t range_ns);
+/* The same with memory of somebody else. */
+void log_groups_init_in(struct log_groups *groups, const struct log_groups *like,
+                        struct evaluation *ev, struct arena *arena);
 void log_groups_done(struct log_groups *groups);
+/* Of one that was made by log_groups_init_in: its arena may be gone already. */
+void log_groups_done_in(struct log_groups *groups);
+
+/* Add what `from` has.  Both have the same grid and operation. */
+bool log_groups_merge(struct log_groups *groups, const struct log_groups *from, struct error *err)
+    MUST_CHECK;
+
+/* Add `count` lines at once to the steps from...to of a counting operation. */
+void log_groups_add_many(struct log_groups *groups, size_t group, int64_t from, int64_t to,
+                         uint64_t count);
 
 /* The number of the series with these labels, made when it is new. */
 bool log_groups_find(struct log_groups *groups, struct labels labels, size_t *group,

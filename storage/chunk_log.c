@@ -30,7 +30,8 @@ enum {
     ENCODING_ZSTD = 1,
     COMPRESS_SIZE_MIN = 64, /* shorter columns stay plain */
     CHECKSUM_FROM = 6,      /* of a header, and of the table behind it: what the checksum covers */
-    HEAD_MAX = 512
+    HEAD_MAX = 512,
+    SHARED_PAIRS = 64
 };
 
 struct columns {
@@ -397,10 +398,26 @@ static bool metadata_read(struct reader *r, size_t count, struct arena *arena, s
         return arena_check(arena, "structured metadata", err);
     for (uint64_t i = 0; i < string_count; i++)
         strings[i] = read_sized(r);
+    struct label *known[SHARED_PAIRS] = {0}; /* entries with one pair mostly repeat each other */
     for (size_t i = 0; i < count; i++) {
         uint64_t pairs = read_varint(r);
         if (r->failed || pairs > reader_left(r) / 2)
             return error_set(err, ERR_CORRUPT, "log chunk has malformed metadata");
+        if (pairs == 1) {
+            uint64_t name = read_varint(r), value = read_varint(r);
+            if (r->failed || name >= string_count || value >= string_count)
+                return error_set(err, ERR_CORRUPT, "log chunk has malformed metadata");
+            struct label **slot = &known[(name * 7 + value) % SHARED_PAIRS];
+            if (*slot == NULL || (*slot)->name.data != strings[name].data ||
+                (*slot)->value.data != strings[value].data) {
+                *slot = arena_calloc(arena, 1, sizeof(**slot));
+                if (*slot == NULL)
+                    return arena_check(arena, "structured metadata", err);
+                **slot = (struct label){strings[name], strings[value]};
+            }
+            sets[i] = (struct labels){*slot, 1};
+            continue;
+        }
         struct label *items = pairs ? arena_calloc(arena, pairs, sizeof(*items)) : NULL;
         if (items == NULL && pairs > 0)
             return arena_check(arena, "structured metadata", err);

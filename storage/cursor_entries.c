@@ -607,6 +607,37 @@ static bool give_whole(struct entry_stream *stream, size_t chosen, struct entry_
     return true;
 }
 
+bool entry_stream_span(const struct entry_stream *stream, struct entry_span *span)
+{
+    const struct cursor *cursor = stream->cursor;
+    if (stream->backward || stream->active.count > 0 || stream->hide_count > 0 || cursor->scan ||
+        stream->reached == stream->sources.count)
+        return false;
+    const struct log_source *next = &stream->sources.items[stream->reached];
+    if (!next->clean || next->first_ns < cursor->request.start_ns ||
+        next->last_ns > cursor->request.end_ns)
+        return false;
+    const struct chunk_ref *ref = &cursor->parts.items[next->part].refs.items[next->ref];
+    *span = (struct entry_span){next->first_ns, next->last_ns, ref->count};
+    return true;
+}
+
+void entry_stream_pass(struct entry_stream *stream)
+{
+    stream->reached++;
+}
+
+uint64_t cursor_entry_count(const struct cursor *cursor)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < cursor->snapshots.count; i++)
+        count += cursor->snapshots.items[i].count;
+    for (size_t p = 0; p < cursor->parts.count; p++)
+        for (size_t i = 0; i < cursor->parts.items[p].refs.count; i++)
+            count += cursor->parts.items[p].refs.items[i].count;
+    return count;
+}
+
 static bool next_block(struct entry_stream *stream, struct entry_block *out, struct error *err)
 {
     for (size_t i = 0; i < stream->retired.count; i++)

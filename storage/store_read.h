@@ -128,6 +128,21 @@ void entry_stream_close(struct entry_stream *stream); /* NULL is fine */
  */
 int64_t entry_stream_bound(const struct entry_stream *stream);
 
+/*
+ * Whole chunks can be counted without reading them: when all that comes next is one chunk within
+ * the range that overlaps nothing and has nothing deleted, and there is no predicate, this tells
+ * what it holds; entry_stream_pass() goes on behind it.  Not for streams that are read backward.
+ */
+struct entry_span {
+    int64_t first_ns, last_ns;
+    uint64_t count;
+};
+bool entry_stream_span(const struct entry_stream *stream, struct entry_span *span);
+void entry_stream_pass(struct entry_stream *stream);
+
+/* About how many entries the cursor's chunks have, those outside the range included. */
+uint64_t cursor_entry_count(const struct cursor *cursor);
+
 /* The next block, valid until the stream's next call; count 0 at the end. */
 bool entry_stream_next(struct entry_stream *stream, struct entry_block *out, struct error *err)
     MUST_CHECK;
