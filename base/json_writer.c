@@ -180,6 +180,24 @@ static bool is_special(uint32_t c, bool html)
     return html && (c == '<' || c == '>' || c == '&' || c == 0x2028 || c == 0x2029);
 }
 
+bool json_is_plain(struct slice s)
+{
+    size_t at = 0;
+    if (s.size >= 8) {
+        for (; at + 8 <= s.size; at += 8) {
+            if (needs_care(bytes_get64(s.data + at)))
+                return false;
+        }
+        return at == s.size || !needs_care(bytes_get64(s.data + s.size - 8));
+    }
+    for (; at < s.size; at++) {
+        unsigned char c = (unsigned char)s.data[at];
+        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+            return false;
+    }
+    return true;
+}
+
 void json_append_string(struct buffer *out, struct slice s, bool html)
 {
     buffer_append_byte(out, '"');

@@ -58,6 +58,9 @@ void json_write_raw(struct json_writer *w, struct slice json);
  */
 void json_write_value_begin(struct json_writer *w);
 
+/* ASCII without anything to escape: stands as it is between quotes (false may be too careful). */
+bool json_is_plain(struct slice s);
+
 /*
  * A string with its quotes.  Escaped are the quote, the backslash and control
  * characters (\n \r \t, else \u00xx); invalid UTF-8 becomes \ufffd.  With

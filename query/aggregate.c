@@ -16,7 +16,6 @@
 struct group {
     struct labels labels;
     bool drop_name;
-    bool full;     /* sum: every step has had a value */
     double *value; /* per step: sum, extreme, or sum of squared differences */
     double *extra; /* compensation of the sum, or the mean */
     double *mean;  /* avg: the incremental mean */
@@ -81,9 +80,9 @@ static struct group *find_group(struct aggregate_sink *a, struct labels labels)
 
 /* ---- adding a column ---------------------------------------------------------------- */
 
-static void add_sum(struct group *group, const struct column *column, size_t steps)
+static void add_sum_cells(struct group *group, const struct column *column, size_t from, size_t to)
 {
-    for (size_t i = 0; i < steps; i++) {
+    for (size_t i = from; i < to; i++) {
         if (column->cells[i] != CELL_FLOAT)
             continue;
         if (group->count[i]++ == 0)
@@ -95,39 +94,38 @@ static void add_sum(struct group *group, const struct column *column, size_t ste
 
 typedef double lanes __attribute__((vector_size(32)));
 
-/*
- * add_sum() for a group and a column that have a value at every step: four steps at a time with
- * the branchless addition, one by one where a sum is not finite.
- */
-static void add_sum_full(struct group *group, const struct column *column, size_t steps)
+/* Four steps that have a value in the group and in the column; false: one sum is not finite. */
+static inline bool add_sum_lanes(struct group *group, const double *values, size_t at)
 {
-    size_t i = 0;
-    for (; i + 4 <= steps; i += 4) {
-        lanes x, sum, c;
-        memcpy(&x, &column->values[i], sizeof(x));
-        memcpy(&sum, &group->value[i], sizeof(sum));
-        memcpy(&c, &group->extra[i], sizeof(c));
-        lanes t = sum + x, z = t - sum;
-        c += (sum - (t - z)) + (x - z);
-        lanes none = (t - t) + (c - c); /* not 0 where it is infinite or NaN */
-        if (none[0] + none[1] + none[2] + none[3] == 0) {
-            memcpy(&group->value[i], &t, sizeof(t));
-            memcpy(&group->extra[i], &c, sizeof(c));
-        } else {
-            for (size_t k = i; k < i + 4; k++)
-                kahan_add(column->values[k], &group->value[k], &group->extra[k]);
-        }
-        for (size_t k = i; k < i + 4; k++)
-            group->count[k]++;
-    }
-    for (; i < steps; i++, group->count[i - 1]++)
-        kahan_add(column->values[i], &group->value[i], &group->extra[i]);
+    lanes x, sum, c;
+    memcpy(&x, values + at, sizeof(x));
+    memcpy(&sum, &group->value[at], sizeof(sum));
+    memcpy(&c, &group->extra[at], sizeof(c));
+    lanes t = sum + x, z = t - sum;
+    c += (sum - (t - z)) + (x - z);
+    lanes none = (t - t) + (c - c); /* not 0 where it is infinite or NaN */
+    if (none[0] + none[1] + none[2] + none[3] != 0)
+        return false;
+    memcpy(&group->value[at], &t, sizeof(t));
+    memcpy(&group->extra[at], &c, sizeof(c));
+    for (size_t k = at; k < at + 4; k++)
+        group->count[k]++;
+    return true;
 }
 
-static bool column_is_full(const struct column *column, size_t steps)
+/* Four steps at a time with the branchless addition, or one by one. */
+static void add_sum(struct group *group, const struct column *column, size_t steps)
 {
-    return column->cells[0] == CELL_FLOAT &&
-           memcmp(column->cells, column->cells + 1, steps - 1) == 0;
+    static const uint8_t floats[4] = {CELL_FLOAT, CELL_FLOAT, CELL_FLOAT, CELL_FLOAT};
+    size_t i = 0;
+    for (; i + 4 <= steps; i += 4) {
+        const uint32_t *count = &group->count[i];
+        bool full = memcmp(&column->cells[i], floats, sizeof(floats)) == 0 && count[0] > 0 &&
+                    count[1] > 0 && count[2] > 0 && count[3] > 0;
+        if (!full || !add_sum_lanes(group, column->values, i))
+            add_sum_cells(group, column, i, i + 4);
+    }
+    add_sum_cells(group, column, i, steps);
 }
 
 static void add_avg_cell(struct group *group, size_t i, double x)
@@ -236,12 +234,7 @@ static bool aggregate_take(struct sink *self, struct column_batch *batch, struct
         group->drop_name = group->drop_name || column->drop_name;
         switch (a->aggregation->op) {
         case AGG_SUM:
-            if (column_is_full(column, a->steps)) {
-                (group->full ? add_sum_full : add_sum)(group, column, a->steps);
-                group->full = true;
-            } else {
-                add_sum(group, column, a->steps);
-            }
+            add_sum(group, column, a->steps);
             break;
         case AGG_AVG:
             add_avg(group, column, a->steps);
