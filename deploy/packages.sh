@@ -12,7 +12,7 @@ packages_build=(
     libcmocka-dev libjansson-dev libre2-dev)
 
 packages_test=(
-    clang-14 clang-format-14 libclang-rt-14-dev llvm-14 util-linux python3
+    clang-14 clang-format-14 libclang-rt-14-dev llvm-14 util-linux python3 python3-lmdb python3-zstandard python3-xxhash
     prometheus prometheus-node-exporter victoria-metrics)
 
 # Prints those of its arguments that are not installed.

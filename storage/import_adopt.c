@@ -384,7 +384,7 @@ static bool write_result(const char *path, bool ok, const struct adopting *a,
                : snprintf(text, sizeof(text), "error: %s\n", failure->message);
     if (ok && a->too_old > 0)
         n += snprintf(text + n, sizeof(text) - (size_t)n,
-                      "; left out %llu days that are older than the server's storage.retention\n",
+                      "; left out %llu days that are older than the server's retention\n",
                       (unsigned long long)a->too_old);
     return file_replace(result, slice_of(text, (size_t)n), err);
 }
