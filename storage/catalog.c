@@ -687,6 +687,11 @@ bool catalog_set_clock(struct catalog *c, int64_t now_ns, struct error *err)
     return meta_put(c, SLICE("clock"), (uint64_t)now_ns, err);
 }
 
+bool catalog_settle(struct catalog *c, struct error *err)
+{
+    return lmdb_settle(c->env, err);
+}
+
 bool catalog_copy(struct catalog *c, const char *path, struct error *err)
 {
     return lmdb_env_copy(c->env, path, err);

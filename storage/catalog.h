@@ -64,6 +64,12 @@ struct catalog_day {
     uint64_t gone_lsn;  /* the day was deleted: replay stores nothing of it up to this LSN */
 };
 
+/*
+ * Is what this catalog says also what the next start will find?  False after a change that
+ * failed half-way and cannot be taken back now; then no file may be removed because of it.
+ */
+bool catalog_settle(struct catalog *catalog, struct error *err) MUST_CHECK;
+
 /* The generation of a day, or 0 when there is none. */
 uint32_t catalog_generation(struct catalog *catalog, struct slice tenant, enum store_kind kind,
                             int32_t day);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/memory.h"
+#include "storage/crash_point.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,6 +124,7 @@ static void env_stop(struct lmdb_env *e)
 static bool commit_finish(struct lmdb_env *e, struct error *err)
 {
     mdb_filehandle_t fd;
+    crash_point("lmdb.committed");
     int rc = fault("sums");
     if (rc == 0)
         rc = mdb_env_get_fd(e->env, &fd);
@@ -279,7 +281,10 @@ static bool reopen(struct lmdb_env *e, struct error *err)
 {
     pthread_rwlock_wrlock(&e->lock);
     env_stop(e);
-    bool ok = page_sums_check(e->path, &e->ledger, err);
+    bool ok = e->undo == 0 || page_sums_forget(e->path, e->undo, err);
+    if (ok)
+        e->undo = 0;
+    ok = ok && page_sums_check(e->path, &e->ledger, err);
     if (ok) {
         int rc = env_start(e, false);
         ok = rc == 0 || lmdb_failed(e, rc, "opening again", err);
@@ -308,9 +313,18 @@ bool lmdb_update(struct lmdb_env *e, lmdb_change *change, void *context, struct 
     if (ok && !commit_finish(e, err)) {
         struct error again = {0};
         ok = false;
+        e->undo = e->ledger.txnid + 1;
         if (!reopen(e, &again))
             error_prefix(err, "%s (and %s)", e->path, again.message);
     }
+    pthread_mutex_unlock(&e->write_lock);
+    return ok;
+}
+
+bool lmdb_settle(struct lmdb_env *e, struct error *err)
+{
+    pthread_mutex_lock(&e->write_lock);
+    bool ok = !e->failed || reopen(e, err);
     pthread_mutex_unlock(&e->write_lock);
     return ok;
 }

@@ -39,6 +39,7 @@ struct lmdb_env {
     pthread_mutex_t write_lock; /* one lmdb_update at a time; outside of `lock` */
     struct page_ledger ledger;  /* under write_lock */
     bool ledger_loaded, failed; /* `failed`: must be opened again before the next update */
+    uint64_t undo; /* this transaction's sums are in doubt: to be forgotten first; 0: none */
 };
 
 /* A test's hook: called before each named LMDB call that may fail; nonzero is its result. */
@@ -70,6 +71,12 @@ enum { LMDB_STOP = -1 };
 typedef int lmdb_change(MDB_txn *txn, struct lmdb_env *e, void *context, struct error *err);
 bool lmdb_update(struct lmdb_env *e, lmdb_change *change, void *context, struct error *err)
     MUST_CHECK;
+
+/*
+ * After a failed update: is the file as it was before, and usable?  Tries to make it so.  While
+ * this is false nobody can tell whether the update will be found done at the next start.
+ */
+bool lmdb_settle(struct lmdb_env *e, struct error *err) MUST_CHECK;
 
 /*
  * Write a compact copy of the last commit to `path`, which must not exist, and

@@ -241,6 +241,20 @@ static bool sums_write(const char *path, const struct page_ledger *l, struct err
     return have > 0 || folder_sync(sums_path, err);
 }
 
+bool page_sums_forget(const char *path, uint64_t txnid, struct error *err)
+{
+    static const uint8_t zeros[SECTOR];
+    char sums_path[PATH_MAX];
+    if (!page_sums_path(path, sums_path, sizeof(sums_path)))
+        return error_set(err, ERR_INVALID, "the data directory's path is too long");
+    AUTO(fd_drop) int fd = file_open(sums_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600, err);
+    if (fd < 0)
+        return false;
+    return (file_write_at(fd, zeros, SECTOR, (txnid % 2) * SECTOR, err) &&
+            file_sync_data(fd, err)) ||
+           error_prefix(err, "%s", sums_path);
+}
+
 /* ---- checking ---------------------------------------------------------------------------- */
 
 static bool meta_is_older(const struct page_meta *other, bool valid, const struct page_ledger *l)

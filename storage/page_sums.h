@@ -44,6 +44,12 @@ bool page_sums_commit(const char *path, int fd, struct page_ledger *ledger, stru
 void page_sums_report(const char *path, void (*finding)(void *context, const char *text),
                       void *context);
 
+/*
+ * Make sure that the sums of transaction `txnid` count as never written, after writing them
+ * failed in a way that left them in doubt.
+ */
+bool page_sums_forget(const char *path, uint64_t txnid, struct error *err) MUST_CHECK;
+
 void page_ledger_done(struct page_ledger *ledger);
 
 /* "<path>-sums"; false when it does not fit. */

@@ -401,7 +401,8 @@ void partition_release(struct partition *p)
 static bool day_prepare(struct partitions *set, const struct partition_id *id, struct error *err)
 {
     char folder[PATH_MAX], path[PATH_MAX];
-    return partition_path(set, id->tenant, id->kind, id->day, 0, folder, sizeof(folder), err) &&
+    return catalog_settle(set->catalog, err) &&
+           partition_path(set, id->tenant, id->kind, id->day, 0, folder, sizeof(folder), err) &&
            partition_path(set, id->tenant, id->kind, id->day, 1, path, sizeof(path), err) &&
            directory_make(folder, err) && file_and_lock_unlink(path, err);
 }
@@ -494,7 +495,8 @@ bool partition_mark_late(struct partition *p, struct error *err)
 bool partition_discard(struct partition *old, uint32_t next, struct error *err)
 {
     char path[PATH_MAX];
-    return partition_path(old->set, slice_from_text(old->tenant), old->kind, old->day, next, path,
+    return catalog_settle(old->set->catalog, err) && /* or the next start may find it named */
+           partition_path(old->set, slice_from_text(old->tenant), old->kind, old->day, next, path,
                           sizeof(path), err) &&
            file_and_lock_unlink(path, err);
 }

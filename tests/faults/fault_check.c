@@ -3,7 +3,7 @@
  *
  * Lost: an acknowledged batch that is not there in whole.  Invented: an entry
  * that was never sent.  Torn: a batch without acknowledgement that is there in
- * part.  Doubled: an entry that is read twice.
+ * part.  Doubled: an entry that is read twice.  Undead: one whose delete was acknowledged.
  */
 #include "fault_model.h"
 
@@ -13,13 +13,13 @@
 #include "base/histogram.h"
 
 struct batch_state {
-    bool sent, acknowledged;
+    bool sent, acknowledged, delete_sent, deleted;
     uint8_t found[FAULT_SERIES + 1]; /* how often each entry was read; the last is the late one */
 };
 
 struct kind_state {
     ARRAY(struct batch_state) batches;
-    uint64_t invented, sent, acknowledged, lost, torn, doubled, unacknowledged;
+    uint64_t invented, sent, acknowledged, lost, torn, doubled, unacknowledged, undead;
 };
 
 static struct kind_state kinds[STORE_KINDS];
@@ -38,10 +38,10 @@ static void read_events(const char *path)
     while (file && fgets(line, sizeof(line), file)) {
         struct kind_state *kind = &kinds[line[2] == 'm' ? STORE_METRIC : STORE_LOG];
         struct batch_state *batch = state_of(kind, strtoull(line + 4, NULL, 10));
-        if (line[0] == 'S')
-            batch->sent = true;
-        else
-            batch->acknowledged = true;
+        batch->sent |= line[0] == 'S';
+        batch->acknowledged |= line[0] == 'A';
+        batch->delete_sent |= line[0] == 'D';
+        batch->deleted |= line[0] == 'E';
     }
     if (file)
         fclose(file);
@@ -173,6 +173,15 @@ static void judge(struct kind_state *kind)
         unsigned present = 0;
         for (unsigned i = 0; i <= FAULT_SERIES; i++)
             present += batch->found[i] > 0;
+        if (batch->delete_sent) { /* acknowledged before; its late entry stays */
+            unsigned late = batch->found[FAULT_SERIES] > 0;
+            kind->undead += batch->deleted && present > late;
+            kind->lost += late != fault_has_late(n);
+            kind->torn += present != late && present - late != FAULT_SERIES;
+            kind->sent++;
+            kind->acknowledged++;
+            continue;
+        }
         bool whole = present == fault_entries(n);
         kind->sent += batch->sent;
         kind->acknowledged += batch->acknowledged;
@@ -188,12 +197,12 @@ static void judge(struct kind_state *kind)
 static bool report(const char *name, const struct kind_state *kind)
 {
     printf("%s: sent %llu acknowledged %llu stored without answer %llu | lost %llu torn %llu "
-           "invented %llu doubled %llu\n",
+           "invented %llu doubled %llu undead %llu\n",
            name, (unsigned long long)kind->sent, (unsigned long long)kind->acknowledged,
            (unsigned long long)kind->unacknowledged, (unsigned long long)kind->lost,
            (unsigned long long)kind->torn, (unsigned long long)kind->invented,
-           (unsigned long long)kind->doubled);
-    return kind->lost + kind->torn + kind->invented + kind->doubled == 0;
+           (unsigned long long)kind->doubled, (unsigned long long)kind->undead);
+    return kind->lost + kind->torn + kind->invented + kind->doubled + kind->undead == 0;
 }
 
 int fault_check(const char *directory, const char *events)

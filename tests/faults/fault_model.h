@@ -7,6 +7,7 @@
  * sample in series 0.  In series 0 and 1 every third sample has a start time, every
  * third is a histogram with that value as its sum.  Batch n of logs has one line per stream,
  * "n/stream", half of them with metadata; every fifth has a late line in stream 0.
+ * After every sixteenth batch the one three before it is deleted, but for its late entry.
  */
 #ifndef TESTS_FAULTS_FAULT_MODEL_H
 #define TESTS_FAULTS_FAULT_MODEL_H
@@ -15,10 +16,10 @@
 #include "storage/store.h"
 
 #define FAULT_T0   (INT64_C(1700000000) * NS_PER_SECOND)
-#define FAULT_STEP (250 * NS_PER_MS)
+#define FAULT_STEP NS_PER_MINUTE /* a day is 1,440 batches, one or two seconds' work */
 #define FAULT_LATE (60 * NS_PER_SECOND - 100 * NS_PER_MS)
 
-enum { FAULT_SERIES = 5, FAULT_LATE_EVERY = 5 };
+enum { FAULT_SERIES = 5, FAULT_LATE_EVERY = 5, FAULT_DELETE_EVERY = 16, FAULT_DELETE_BACK = 3 };
 
 static inline int64_t fault_time(uint64_t number)
 {
@@ -55,7 +56,7 @@ static inline struct store_options fault_options(const char *directory, bool dur
                                   .retention_ns = -1,
                                   .future_ns = -1,
                                   .past_ns = {-1, -1},
-                                  .out_of_order_ns = {-1, -1},
+                                  .out_of_order_ns = {NS_PER_HOUR, NS_PER_HOUR},
                                   .seal_interval_ns = 20 * NS_PER_MS,
                                   .wal_segment_size = 64 * 1024};
 }

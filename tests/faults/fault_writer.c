@@ -4,12 +4,13 @@
  *   etinde-fault-writer write DIR EVENTS durable|process [OPTION...]
  *   etinde-fault-writer check DIR EVENTS
  *
- * `write` runs two writers, one of metrics and one of logs, and a third thread
- * that seals all the time.  To EVENTS it appends "S m 12" before it hands batch
- * 12 of metrics over and "A m 12" when that is acknowledged, each with one
- * write(), so the lines outlive the process.  Options: --batches N stop after N
- * of each kind and close the store; --crash NAME K end the process at the K-th
- * passing of that point; --full K the K-th write of the log finds the disk full.
+ * `write` runs two writers, one of metrics and one of logs, which also delete, and a third thread
+ * that seals all the time and closes the days that are over.  To EVENTS it appends "S m 12" before
+ * it hands batch 12 of metrics over and "A m 12" when that is acknowledged, each with one write(),
+ * so the lines outlive the process; "D m 12" before the batch is deleted and "E m 12" after that.
+ * Options: --batches N stop after N of each kind and close the store; --crash NAME K end the
+ * process at the K-th passing of that point; --full K the K-th write of the log finds the disk
+ * full.
  */
 #include "fault_model.h"
 
@@ -17,6 +18,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/histogram.h"
+#include "base/matcher.h"
 #include "storage/crash_point.h"
 #include "storage/lmdb_env.h"
 
@@ -32,6 +34,7 @@ static struct {
     int events;
     uint64_t batches; /* 0: for ever */
     bool stopping;
+    uint64_t newest[STORE_KINDS]; /* atomic */
 } run;
 
 static struct {
@@ -163,6 +166,30 @@ static bool write_batch(enum store_kind kind, uint64_t number)
     return true;
 }
 
+/* The entries at the batch's own time. */
+static void delete_batch(enum store_kind kind, uint64_t number)
+{
+    struct error err = {0};
+    struct matcher any;
+    if (!matcher_init(&any, MATCH_NOT_EQUAL, SLICE("series"), SLICE(""), &err))
+        die("matcher_init", &err);
+    struct view_selector selector = {&any, 1};
+    struct store_delete request = {.tenant = SLICE("fault"),
+                                   .kind = kind,
+                                   .start_ns = fault_time(number),
+                                   .end_ns = fault_time(number),
+                                   .selectors = &selector,
+                                   .selector_count = 1};
+    note('D', kind, number);
+    while (!store_delete(run.store, &request, NULL, &err)) {
+        if (err.code != ERR_UNAVAILABLE && err.code != ERR_RATE)
+            die("store_delete", &err);
+        usleep(1000);
+    }
+    note('E', kind, number);
+    matcher_done(&any);
+}
+
 static uint64_t next_number[STORE_KINDS];
 
 static void *write_kind(void *context)
@@ -174,6 +201,9 @@ static void *write_kind(void *context)
         while (!write_batch(kind, number))
             usleep(1000);
         note('A', kind, number);
+        __atomic_store_n(&run.newest[kind], number, __ATOMIC_RELEASE);
+        if (number % FAULT_DELETE_EVERY == 0 && number >= first + FAULT_DELETE_BACK)
+            delete_batch(kind, number - FAULT_DELETE_BACK);
     }
     return NULL;
 }
@@ -181,10 +211,15 @@ static void *write_kind(void *context)
 static void *seal_always(void *context)
 {
     (void)context;
-    while (!__atomic_load_n(&run.stopping, __ATOMIC_ACQUIRE)) {
+    for (unsigned passes = 0; !__atomic_load_n(&run.stopping, __ATOMIC_ACQUIRE); passes++) {
         struct error err = {0};
         if (!store_seal(run.store, &err))
             fprintf(stderr, "store_seal: %s\n", err.message);
+        uint64_t newest[] = {__atomic_load_n(&run.newest[0], __ATOMIC_ACQUIRE),
+                             __atomic_load_n(&run.newest[1], __ATOMIC_ACQUIRE)};
+        uint64_t oldest = newest[0] < newest[1] ? newest[0] : newest[1];
+        if (passes % 4 == 3 && !store_close_days(run.store, fault_time(oldest), &err))
+            fprintf(stderr, "store_close_days: %s\n", err.message);
         usleep(5000);
     }
     return NULL;

@@ -4,9 +4,9 @@
     kill_rounds.py WRITER random [--rounds N] [--ack durable|process] [--seed S] [--log FILE]
     kill_rounds.py WRITER table [--log FILE]
 
-`random`: N rounds of kill -9 at a random moment, all on one data directory, with
-sealing and segment rolls going on all the time; after each round everything
-ever acknowledged is read back.  `table`: a kill at every row of the state table
+`random`: N rounds of kill -9 at a random moment, each hundred on one data directory, with
+sealing, day closes, deletes and segment rolls going on all the time; after each round everything
+ever acknowledged there is read back.  `table`: a kill at every row of the state table
 in docs/format-wal.md, each at several passings, then the same check.
 """
 
@@ -36,6 +36,10 @@ TABLE = [
     ("seal.written", (1, 2, 3, 4, 5, 6, 9, 20), []),
     ("seal.committed", (1, 2, 3, 9), []),
     ("seal.dropped", (1, 2, 3, 9), []),
+    ("lmdb.committed", (1, 2, 3, 4, 5, 6, 9, 20, 60), []),
+    ("day.written", (1, 2), []),
+    ("day.named", (1, 2), []),
+    ("delete.saved", (1, 2), []),
     ("wal.remove_before", (1, 2), []),
     ("wal.removed_one", (1, 2), []),
     ("close.sealed", (1,), ["--batches", "300"]),
@@ -44,10 +48,16 @@ TABLE = [
 ]
 
 
+ROUNDS_ON_ONE_DIRECTORY = 100
+
+
 class Harness:
     def __init__(self, writer, log):
         self.writer = writer
         self.log = log
+        self.make()
+
+    def make(self):
         base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = tempfile.mkdtemp(prefix="etinde-faults-", dir=base)
         self.data = os.path.join(self.folder, "data")
@@ -77,6 +87,9 @@ def random_rounds(harness, options):
     rng = random.Random(options.seed)
     bad = 0
     for number in range(1, options.rounds + 1):
+        if number % ROUNDS_ON_ONE_DIRECTORY == 0:
+            harness.clean()
+            harness.make()
         ack = options.ack if options.ack != "both" else ("durable", "process")[number % 2]
         process = harness.start(ack, [])
         delay = rng.uniform(0.005, 0.25)
