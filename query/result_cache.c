@@ -433,7 +433,8 @@ static struct query_result *run_keyed(struct result_cache *cache, struct store *
 struct query_result *query_run_cached(struct result_cache *cache, struct store *store,
                                       const struct query_request *request, struct error *err)
 {
-    if (cache == NULL || request->instant || request->language != QUERY_PROMQL ||
+    bool several = slice_find_byte(request->tenant, '|', 0) != SLICE_NOT_FOUND; /* tenants */
+    if (cache == NULL || several || request->instant || request->language != QUERY_PROMQL ||
         request->step_ns < NS_PER_MS || request->step_ns % NS_PER_MS != 0 ||
         request->start_ns % NS_PER_MS != 0 || request->end_ns < request->start_ns ||
         request->start_ns < 0 || request->end_ns > INT64_MAX / 2)

@@ -12,8 +12,6 @@
 
 enum { LABELS_STEP = 512 };
 
-struct size_list ARRAY_BODY(size_t);
-
 /* ---- the head ---------------------------------------------------------- */
 
 static bool check_limits(const struct cursor *cursor, struct error *err)
@@ -85,6 +83,8 @@ static bool select_head(struct cursor *cursor, struct error *err)
             ok = check_limits(cursor, err);
         }
     }
+    if (ok)
+        cursor_sort_head(cursor, selection, &chosen);
     array_done(&chosen);
     return ok;
 }
@@ -238,13 +238,6 @@ static bool select_all(struct cursor *cursor, struct error *err)
             cursor_hide(cursor, cursor->view->hidden, err));
 }
 
-static int compare_series(const void *a, const void *b)
-{
-    const struct cursor_series *left = a;
-    const struct cursor_series *right = b;
-    return labels_compare(left->labels, right->labels);
-}
-
 struct cursor *cursor_new(struct store *store, const struct cursor_request *request)
 {
     struct cursor *cursor = xcalloc(1, sizeof(*cursor));
@@ -273,9 +266,7 @@ struct cursor *cursor_open_one(struct store *store, const struct cursor_request 
             break;
         cursor_close(cursor); /* a day was rewritten: what we have may lie in two generations */
     }
-    if (cursor->series.count > 1)
-        qsort(cursor->series.items, cursor->series.count, sizeof(*cursor->series.items),
-              compare_series);
+    cursor_sort(cursor);
     return cursor;
 }
 

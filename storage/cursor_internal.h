@@ -71,7 +71,16 @@ struct cursor {
     struct cursor **of_tenants; /* NULL: of one */
     size_t tenant_count;
     ARRAY(struct tenant_series) tenant_series;
+    size_t sorted; /* the first of `series` that are in order already */
 };
+
+struct size_list ARRAY_BODY(size_t);
+
+/* cursor_sort.c: the series from the head, `chosen` of the selection, if that is worth it. */
+void cursor_sort_head(struct cursor *cursor, const struct selection *selection,
+                      const struct size_list *chosen);
+/* All of them. */
+void cursor_sort(struct cursor *cursor);
 
 /* A chunk of samples, in the head or sealed. */
 struct sample_source {
