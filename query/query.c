@@ -496,3 +496,86 @@ void query_selector_free(struct matcher *matchers, size_t count)
     for (size_t i = 0; i < count; i++)
         matcher_done(&matchers[i]);
 }
+
+/* ---- the selectors of a text ------------------------------------------------------------------
+ */
+
+struct collecting {
+    struct arena *arena;
+    struct query_selector *items;
+    size_t count, capacity;
+};
+
+static bool collect(struct collecting *c, const struct node *node, struct error *err);
+
+static bool collect_selector(struct collecting *c, const struct selector *selector,
+                             struct error *err)
+{
+    if (selector->leaf != LEAF_METRIC)
+        return true;
+    struct query_selector *grown =
+        arena_grow(c->arena, c->items, c->count, &c->capacity, c->count + 1, sizeof(*grown));
+    if (grown == NULL)
+        return arena_check(c->arena, "the selectors", err);
+    c->items = grown;
+    if (!copy_matchers(selector, &grown[c->count].matchers, &grown[c->count].count, c->arena, err))
+        return false;
+    c->count++;
+    return true;
+}
+
+static bool collect_call(struct collecting *c, const struct call *call, struct error *err)
+{
+    for (size_t i = 0; i < call->count; i++) {
+        if (!collect(c, call->arguments[i], err))
+            return false;
+    }
+    return true;
+}
+
+/* As deep as the parser lets a tree be. */
+static bool collect(struct collecting *c, const struct node *node, struct error *err)
+{
+    if (node == NULL)
+        return true;
+    switch (node->kind) {
+    case NODE_NUMBER:
+    case NODE_STRING:
+        return true;
+    case NODE_PAREN:
+        return collect(c, node->inner, err);
+    case NODE_UNARY:
+        return collect(c, node->unary.operand, err);
+    case NODE_SELECTOR:
+        return collect_selector(c, &node->selector, err);
+    case NODE_SUBQUERY:
+        return collect(c, node->subquery.inner, err);
+    case NODE_BINARY:
+        return collect(c, node->binary.left, err) && collect(c, node->binary.right, err);
+    case NODE_AGGREGATION:
+        return collect(c, node->aggregation.argument, err) &&
+               collect(c, node->aggregation.parameter, err);
+    case NODE_CALL:
+        return collect_call(c, &node->call, err);
+    }
+    return error_set(err, ERR_INTERNAL, "unknown node");
+}
+
+bool query_selectors(struct slice text, unsigned features, struct arena *arena,
+                     struct query_selector **selectors, size_t *count, struct error *err)
+{
+    struct query_limits limits = {0};
+    fill_limits(&limits);
+    AUTO(ast_drop) struct ast *ast = parse(QUERY_PROMQL, text, features, &limits, err);
+    if (ast == NULL)
+        return false;
+    struct collecting c = {.arena = arena};
+    if (!collect(&c, ast_root(ast), err)) {
+        for (size_t i = 0; i < c.count; i++)
+            query_selector_free(c.items[i].matchers, c.items[i].count);
+        return false;
+    }
+    *selectors = c.items;
+    *count = c.count;
+    return true;
+}

@@ -181,6 +181,18 @@ bool query_parse_selector(enum query_language language, struct slice text,
                           struct error *err) MUST_CHECK;
 void query_selector_free(struct matcher *matchers, size_t count);
 
+/*
+ * The selectors of metrics in a PromQL text, wherever they stand: lists of matchers in
+ * `arena`.  The caller frees each with query_selector_free(), on failure nothing.
+ */
+struct query_selector {
+    struct matcher *matchers;
+    size_t count;
+};
+bool query_selectors(struct slice text, unsigned features, struct arena *arena,
+                     struct query_selector **selectors, size_t *count, struct error *err)
+    MUST_CHECK;
+
 /* Line and column, both from 1, of a byte offset in `text`; columns count bytes as Prometheus does.
  */
 void query_position(struct slice text, size_t offset, int *line, int *column);

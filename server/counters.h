@@ -20,7 +20,8 @@ enum ingest_refusal {
     INGEST_BAD_SERIES,    /* invalid labels, no metric name */
     INGEST_SERIES_LIMIT,  /* the tenant's limit of series */
     INGEST_BAD_ENTRY,     /* line too long, too much metadata, impossible time */
-    INGEST_NOT_SUPPORTED, /* exemplars, which are not stored yet */
+    INGEST_NOT_SUPPORTED, /* parts that are not stored */
+    INGEST_BAD_EXEMPLAR,  /* invalid or too long labels; never fails a request */
     INGEST_REFUSALS
 };
 

@@ -136,6 +136,19 @@ static bool add_metadata(void *context, struct slice family, struct slice type, 
     return true;
 }
 
+/* An exemplar that is wrong costs only itself, and the request does not hear of it. */
+static bool add_exemplar(void *context, uint32_t series, struct label *labels, size_t count,
+                         int64_t time_ms, double value)
+{
+    struct push *push = context;
+    struct error err = {0};
+    int64_t time_ns;
+    if (__builtin_mul_overflow(time_ms, NS_PER_MS, &time_ns) ||
+        !batch_exemplar(push->batch, series, labels, count, time_ns, value, &err))
+        count_add(&push->call->server->counters.refused[STORE_METRIC][INGEST_BAD_EXEMPLAR], 1);
+    return true;
+}
+
 static void drop_part(void *context, uint32_t series, const char *what)
 {
     struct push *push = context;
@@ -180,6 +193,7 @@ void push_metrics(struct call *call)
         .sample = add_sample,
         .histogram = add_histogram,
         .metadata = add_metadata,
+        .exemplar = add_exemplar,
         .dropped = drop_part,
         .refused = refuse_series,
         .find_many = find_many_series,

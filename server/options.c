@@ -343,6 +343,7 @@ void options_for_store(const struct options *o, struct store_options *out)
         .head_memory_max = options_memory_share(o, o->head_memory, 2),
         .log_text_max = options_memory_share(o, o->log_text, 8),
         .series_idle_ns = o->series_idle_ns,
+        .exemplars_max = o->metrics_exemplars > 0 ? (int64_t)o->metrics_exemplars : -1,
         .tenants_max = (uint32_t)o->tenants_max,
         .series_max = (uint32_t)o->series_max,
     };

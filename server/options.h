@@ -37,7 +37,7 @@ struct options {
     uint64_t http_threads; /* 0: one per core */
 
     int64_t metrics_out_of_order_ns, logs_out_of_order_ns, future_ns, logs_max_age_ns;
-    uint64_t metrics_labels, metrics_name_size, metrics_value_size;
+    uint64_t metrics_labels, metrics_name_size, metrics_value_size, metrics_exemplars;
     bool logs_reject_old, logs_discover_service_name, logs_discover_log_levels;
     bool logs_skip_index;
     uint64_t logs_line_size, logs_labels, logs_name_size, logs_value_size;

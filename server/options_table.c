@@ -70,6 +70,8 @@ static const struct config_key keys[] = {
      "Longest label name of a metric series in bytes."},
     {"metrics.label_value_size", CONFIG_SIZE, FIELD(metrics_value_size), "8KiB", 1, MIB, NULL,
      "Longest label value of a metric series in bytes."},
+    {"metrics.exemplars", CONFIG_COUNT, FIELD(metrics_exemplars), "10000", 0, 1000000, NULL,
+     "Exemplars that are kept of one tenant, the newest; 0 keeps none."},
     {"ingest.future", CONFIG_DURATION, FIELD(future_ns), "10m", 0, YEAR, NULL,
      "How far ahead of the server's clock a sample or an entry may be."},
 

@@ -1,5 +1,5 @@
 /*
- * prometheus_query.c - /api/v1/query, query_range, query_exemplars and format_query.
+ * prometheus_query.c - /api/v1/query, query_range and format_query.
  *
  * Parameters are judged in Prometheus' order with its texts.  Times are whole
  * milliseconds from here on, as PromQL counts them.
@@ -216,21 +216,6 @@ void prometheus_query_range(struct call *call)
         return;
     }
     run_and_answer(call, &request, limit);
-}
-
-/* Exemplars are not stored: every valid query has none.  Grafana probes for the endpoint. */
-void prometheus_exemplars(struct call *call)
-{
-    struct error err = {0};
-    bool is_log;
-    if (!query_check(QUERY_PROMQL, form_get(&call->form, SLICE("query")),
-                     call->server->options->feature_bits, &is_log, &err)) {
-        error_prefix(&err, "invalid parameter \"query\"");
-        call_fail(call, &err);
-        return;
-    }
-    buffer_append_text(call_body(call), "{\"status\":\"success\",\"data\":[]}");
-    call_answer_json(call);
 }
 
 void prometheus_format_query(struct call *call)

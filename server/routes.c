@@ -43,7 +43,7 @@ static const struct route routes[] = {
     {"/api/v1/write", POST, API_PLAIN, push_metrics, false, true, push_metrics_check},
     {"/api/v1/query", GET_POST, PROM, prometheus_query, true, false, NULL},
     {"/api/v1/query_range", GET_POST, PROM, prometheus_query_range, true, false, NULL},
-    {"/api/v1/query_exemplars", GET_POST, PROM, prometheus_exemplars, false, false, NULL},
+    {"/api/v1/query_exemplars", GET_POST, PROM, prometheus_exemplars, true, false, NULL},
     {"/api/v1/format_query", GET_POST, PROM, prometheus_format_query, false, false, NULL},
     {"/api/v1/explain", GET_POST, PROM, prometheus_explain, true, false, NULL},
     {"/api/v1/parse_query", GET_POST, PROM, prometheus_parse_query, false, false, NULL},

@@ -77,6 +77,13 @@ static void append_appends(struct buffer *out, const struct store_stats *s)
     one(out, "etinde_batches_repeated_total", COUNTER,
         "Batches that a producer sent again and that were not stored twice.",
         number(s->batches_repeated));
+    one(out, "prometheus_tsdb_exemplar_exemplars_in_storage", GAUGE, "Exemplars kept.",
+        number(s->exemplars));
+    one(out, "prometheus_tsdb_exemplar_exemplars_appended_total", COUNTER, "Exemplars stored.",
+        number(s->exemplars_appended));
+    one(out, "prometheus_tsdb_exemplar_out_of_order_exemplars_total", COUNTER,
+        "Exemplars dropped for being older than the newest of their series.",
+        number(s->exemplars_refused));
     one(out, "prometheus_tsdb_out_of_order_samples_total", COUNTER,
         "Samples refused for being older than the out-of-order window.",
         number(s->refused[STORE_METRIC][REFUSED_OUT_OF_ORDER]));
@@ -178,8 +185,8 @@ static void append_store(struct buffer *out, const struct server *server,
 
 static void append_pushes(struct buffer *out, const struct counters *c)
 {
-    static const char *const reasons[INGEST_REFUSALS] = {"bad_body", "bad_series", "series_limit",
-                                                         "bad_entry", "not_supported"};
+    static const char *const reasons[INGEST_REFUSALS] = {
+        "bad_body", "bad_series", "series_limit", "bad_entry", "not_supported", "bad_exemplar"};
     exposition_family(out, "etinde_push_requests_total", COUNTER, "Pushes received.");
     for (size_t k = 0; k < STORE_KINDS; k++)
         labelled(out, "etinde_push_requests_total", "kind", kind_names[k],

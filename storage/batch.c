@@ -69,7 +69,8 @@ static void batch_count(struct batch *batch)
 {
     ledger_update(LEDGER_BATCHES, &batch->counted,
                   sizeof(*batch) + batch->body.capacity + batch->rich.capacity +
-                      batch->metadata.capacity + batch->head_bytes.capacity +
+                      batch->metadata.capacity + batch->exemplars.capacity +
+                      batch->head_bytes.capacity +
                       batch->table.capacity * sizeof(*batch->table.items) +
                       batch->ids.capacity * sizeof(*batch->ids.items));
 }
@@ -82,6 +83,7 @@ static void batch_destroy(struct batch *batch)
     buffer_done(&batch->body);
     buffer_done(&batch->rich);
     buffer_done(&batch->metadata);
+    buffer_done(&batch->exemplars);
     buffer_done(&batch->head_bytes);
     free(batch);
 }
@@ -109,6 +111,7 @@ static struct batch *batch_take(struct store *store)
         buffer_init(&batch->body, BODY_MAX);
         buffer_init(&batch->rich, RICH_BYTES_MAX);
         buffer_init(&batch->metadata, WAL_PAYLOAD_MAX / 16);
+        buffer_init(&batch->exemplars, WAL_PAYLOAD_MAX / 8);
         buffer_init(&batch->head_bytes, WAL_PAYLOAD_MAX / 8);
     }
     batch->started_s = store_now_s();
@@ -124,8 +127,9 @@ static void batch_reset(struct batch *batch)
     batch->table.count = batch->ids.count = 0;
     buffer_clear(&batch->body);
     buffer_clear(&batch->metadata);
+    buffer_clear(&batch->exemplars);
     buffer_clear(&batch->head_bytes);
-    batch->metadata_count = batch->entries = 0;
+    batch->metadata_count = batch->exemplar_count = batch->entries = 0;
     batch->group_at = SIZE_MAX;
     batch->group_count = 0;
     batch->last_time = 0;
@@ -470,6 +474,45 @@ void batch_metadata(struct batch *batch, struct slice family, struct slice type,
     batch->metadata_count++;
 }
 
+static size_t characters_of(const struct label *labels, size_t count)
+{
+    size_t characters = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct slice texts[] = {labels[i].name, labels[i].value};
+        for (size_t k = 0; k < COUNT_OF(texts); k++) {
+            for (size_t at = 0; at < texts[k].size; at++) /* not the bytes that continue one */
+                characters += ((uint8_t)texts[k].data[at] & 0xc0) != 0x80;
+        }
+    }
+    return characters;
+}
+
+bool batch_exemplar(struct batch *batch, uint32_t number, struct label *labels, size_t count,
+                    int64_t time_ns, double value, struct error *err)
+{
+    assert(batch->head->kind == STORE_METRIC && number < batch->table.count);
+    const struct label_limits limits = {.count_max = EXEMPLAR_LABELS_MAX};
+    if (!labels_canonicalise(labels, &count, &limits, err))
+        return false;
+    size_t characters = characters_of(labels, count);
+    if (characters > EXEMPLAR_CHARACTERS_MAX)
+        return error_set(err, ERR_INVALID,
+                         "the labels of an exemplar have %zu characters, the limit is %d",
+                         characters, EXEMPLAR_CHARACTERS_MAX);
+    if (batch->store->options.exemplars_max < 0)
+        return true;
+    size_t before = batch->exemplars.size;
+    struct exemplar exemplar = {{labels, count}, floor_ms(time_ns) * NS_PER_MS, value};
+    exemplar_write(&batch->exemplars, batch_labels(batch, number), &exemplar);
+    if (batch->exemplars.failed) {
+        batch->exemplars.failed = false;
+        buffer_truncate(&batch->exemplars, before);
+        return error_set(err, ERR_INVALID, "a batch has more exemplars than fit");
+    }
+    batch->exemplar_count++;
+    return true;
+}
+
 void batch_set_producer(struct batch *batch, struct slice producer, uint64_t epoch,
                         uint64_t sequence)
 {
@@ -519,7 +562,7 @@ void batch_commit(struct batch *batch, batch_done *done, void *context)
     struct error err = {0};
     struct batch_result result = {0};
     bool nothing = batch->entries == 0 && batch->metadata_count == 0 && !batch->has_producer &&
-                   batch->tombstone == NULL;
+                   batch->exemplar_count == 0 && batch->tombstone == NULL;
     batch->done = done;
     batch->context = context;
     memcpy(result.refused, batch->refused, sizeof(result.refused));

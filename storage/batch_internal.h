@@ -27,6 +27,8 @@ struct batch {
     struct buffer rich;     /* scratch: a rich sample */
     struct buffer metadata; /* items only */
     uint64_t metadata_count;
+    struct buffer exemplars; /* items only */
+    uint64_t exemplar_count;
     uint64_t entries;
 
     /* the open group of samples */

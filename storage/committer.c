@@ -83,7 +83,7 @@ bool committer_problem(struct committer *c, struct error *err)
 
 static size_t batch_size(const struct batch *batch)
 {
-    return batch->body.size + batch->head_bytes.size;
+    return batch->body.size + batch->head_bytes.size + batch->exemplars.size;
 }
 
 /* While a sync hangs, senders must not fill the memory: half of what the head may take. */
@@ -220,6 +220,16 @@ static bool roll(struct committer *c, struct error *err)
         }
         wal_record_end(&c->bytes, start);
     }
+    for (size_t i = 0;; i++) {
+        size_t before = c->bytes.size;
+        start = record_begin(c, WAL_EXEMPLARS, (uint32_t)c->records);
+        if (!exemplars_write(store->exemplars, i, &c->bytes)) {
+            buffer_truncate(&c->bytes, before);
+            c->records--;
+            break;
+        }
+        wal_record_end(&c->bytes, start);
+    }
     bool ok = buffer_check(&c->bytes, "the start of a log segment", err) &&
               wal_roll(store->wal, buffer_slice(&c->bytes), c->records, err);
     buffer_clear(&c->bytes);
@@ -305,6 +315,13 @@ static void encode_batch(struct committer *c, struct batch *batch)
     size_t start = record_begin(c, type, (uint32_t)c->records);
     buffer_append_slice(&c->bytes, buffer_slice(&batch->head_bytes));
     buffer_append_slice(&c->bytes, buffer_slice(&batch->body));
+    wal_record_end(&c->bytes, start);
+    if (batch->exemplar_count == 0)
+        return;
+    start = record_begin(c, WAL_EXEMPLARS, (uint32_t)c->records);
+    buffer_put_sized(&c->bytes, slice_from_text(batch->head->tenant));
+    buffer_put_varint(&c->bytes, batch->exemplar_count);
+    buffer_append_slice(&c->bytes, buffer_slice(&batch->exemplars));
     wal_record_end(&c->bytes, start);
 }
 
@@ -394,6 +411,24 @@ static void apply_metadata(struct committer *c, const struct batch *batch)
     buffer_done(&list);
 }
 
+static void apply_exemplars(struct committer *c, const struct batch *batch)
+{
+    if (batch->exemplar_count == 0)
+        return;
+    struct store_counters *counters = &c->store->counters;
+    uint64_t dropped = 0;
+    struct buffer list;
+    buffer_init(&list, SIZE_MAX / 2);
+    buffer_put_varint(&list, batch->exemplar_count);
+    buffer_append_slice(&list, buffer_slice(&batch->exemplars));
+    if (!exemplars_apply(c->store->exemplars, slice_from_text(batch->head->tenant),
+                         buffer_slice(&list), &dropped))
+        abort();
+    store_count(&counters->exemplars_appended, batch->exemplar_count - dropped);
+    store_count(&counters->exemplars_refused, dropped);
+    buffer_done(&list);
+}
+
 static void answer(struct batch *batch, struct batch_result *result)
 {
     for (int i = 0; i < REFUSED_REASONS; i++)
@@ -417,6 +452,7 @@ static void apply_group(struct committer *c, struct batch *group)
             else
                 apply_batch(c, batch, &result);
             apply_metadata(c, batch);
+            apply_exemplars(c, batch);
         }
         crash_point("wal.acknowledged");
         answer(batch, &result);

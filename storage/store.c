@@ -43,6 +43,7 @@ static void fill_defaults(struct store_options *o)
     DEFAULT(o->log_text_max, (size_t)32 << 20);
     DEFAULT(o->close_seal_ns, 3 * NS_PER_SECOND);
     DEFAULT(o->series_idle_ns, 35 * NS_PER_MINUTE);
+    DEFAULT(o->exemplars_max, 10000);
     DEFAULT(o->tenants_max, 1000);
     DEFAULT(o->series_max, 5000000);
     for (int kind = 0; kind < STORE_KINDS; kind++) {
@@ -165,6 +166,7 @@ static void store_destroy(struct store *store)
     store_free_batches(store);
     producers_free(store->producers);
     metadata_free(store->metadata);
+    exemplars_free(store->exemplars);
     tombstones_free(store->tombstones);
     partitions_close(store->partitions);
     catalog_close(store->catalog);
@@ -189,6 +191,8 @@ struct store *store_open_begin(const struct store_options *options, struct error
     pthread_mutex_init(&store->seal_lock, NULL);
     store->producers = producers_new();
     store->metadata = metadata_new();
+    int64_t exemplars = store->options.exemplars_max;
+    store->exemplars = exemplars_new(exemplars < 0 ? 0 : (size_t)exemplars);
     store->tombstones = tombstones_new();
     if (!open_parts(store, err)) {
         store_destroy(store);
@@ -379,6 +383,15 @@ bool store_metadata(struct store *store, struct slice tenant, struct slice famil
     return metadata_list(store->metadata, tenant, family, arena, items, count, err);
 }
 
+bool store_exemplars(struct store *store, struct slice tenant,
+                     const struct view_selector *selectors, size_t count, int64_t start_ns,
+                     int64_t end_ns, struct arena *arena, struct exemplar_series **series,
+                     size_t *series_count, struct error *err)
+{
+    struct exemplars_request request = {tenant, selectors, count, start_ns, end_ns};
+    return exemplars_select(store->exemplars, &request, arena, series, series_count, err);
+}
+
 void store_measure_heads(struct store *store)
 {
     uint64_t bytes[STORE_KINDS] = {0};
@@ -423,6 +436,9 @@ void store_stats_read(struct store *store, struct store_stats *stats)
             stats->refused[kind][i] = store_counter(&counters->refused[kind][i]);
     }
     stats->batches_repeated = store_counter(&counters->batches_repeated);
+    stats->exemplars = exemplars_count(store->exemplars);
+    stats->exemplars_appended = store_counter(&counters->exemplars_appended);
+    stats->exemplars_refused = store_counter(&counters->exemplars_refused);
     stats->seals = store_counter(&counters->seals);
     stats->seal_failures = store_counter(&counters->seal_failures);
     stats->chunks_sealed = store_counter(&counters->chunks_sealed);

@@ -28,6 +28,7 @@
 #include "base/slice.h"
 #include "storage/damage.h"
 #include "storage/store_changes.h"
+#include "storage/store_exemplars.h"
 #include "storage/store_options.h"
 #include "storage/store_read.h"
 #include "storage/store_stats.h"

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/table.h"
 #include "storage/catalog.h"
+#include "storage/exemplars.h"
 #include "storage/head.h"
 #include "storage/metadata.h"
 #include "storage/partition.h"
@@ -28,7 +29,7 @@ struct tombstones;
 struct store_counters { /* atomics */
     uint64_t samples_appended, entries_appended, line_bytes_appended;
     uint64_t refused[STORE_KINDS][REFUSED_REASONS];
-    uint64_t batches_repeated;
+    uint64_t batches_repeated, exemplars_appended, exemplars_refused;
     uint64_t seals, seal_failures, chunks_sealed, seal_ns_total, partitions_deleted;
 };
 
@@ -47,6 +48,7 @@ struct store {
     struct wal *wal;
     struct producers *producers; /* of the WAL writer's thread */
     struct metadata *metadata;
+    struct exemplars *exemplars;
     struct committer *committer;
     struct sealer *sealer;
 

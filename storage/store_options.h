@@ -60,6 +60,7 @@ struct store_options {
     size_t log_text_max;      /* 32 MiB: log text not sealed; above it batches of logs wait */
     int64_t close_seal_ns;  /* 3 s: closing seals small heads for so long, the log keeps the rest */
     int64_t series_idle_ns; /* 35 min: then a series is sealed and leaves memory */
+    int64_t exemplars_max;  /* of a tenant: 10,000; -1 keeps none */
     uint32_t tenants_max;   /* 1,000: creation by writing is limited */
     uint32_t series_max;    /* active series per tenant and kind: 5 million */
     bool no_skip_index;     /* write no filters over log lines, and use none */

@@ -35,7 +35,7 @@ struct store_stats {
     uint64_t wal_sync_ns_total, wal_sync_ns_max;
     uint64_t seals, seal_failures, chunks_sealed, seal_ns_total;
     uint64_t partitions, partition_bytes, partitions_deleted;
-    uint64_t batches_repeated;
+    uint64_t batches_repeated, exemplars, exemplars_appended, exemplars_refused;
     uint64_t tombstones, tombstone_bytes; /* deletes that are not in the files yet */
     int64_t oldest_ns, newest_ns;         /* of the head, metric samples; 0 when empty */
 };

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/table.h"
+#include "storage/exemplars.h"
 #include "storage/tombstones.h"
 #include "storage/wal.h"
 #include "storage/wal_read.h"
@@ -107,6 +108,8 @@ static const char *check_record(struct segment *s, const struct wal_record *reco
         tombstone_unref(tombstone);
         return malformed ? "malformed tombstone" : NULL;
     }
+    case WAL_EXEMPLARS:
+        return exemplars_check(record->payload) ? NULL : "malformed exemplars record";
     default:
         return NULL; /* the checksum has been checked */
     }

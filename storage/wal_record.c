@@ -62,7 +62,7 @@ bool wal_record_peek(const uint8_t head[WAL_RECORD_HEAD], struct wal_record *rec
     record->type = head[20];
     record->in_group = head[21] | (uint32_t)head[22] << 8 | (uint32_t)head[23] << 16;
     return record->size <= WAL_PAYLOAD_MAX && record->type >= WAL_SERIES &&
-           record->type <= WAL_TOMBSTONE;
+           record->type <= WAL_EXEMPLARS;
 }
 
 bool wal_record_verify(struct slice bytes)

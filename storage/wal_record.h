@@ -17,7 +17,7 @@
 enum {
     WAL_HEADER_SIZE = 64,
     WAL_RECORD_HEAD = 24,
-    WAL_VERSION = 2, /* 1: without tombstones */
+    WAL_VERSION = 3, /* 1: without tombstones; 2: without exemplars */
     WAL_DURABLE = 1, /* segment flag */
     WAL_PAYLOAD_MAX = 256 * 1024 * 1024,
     WAL_LABELS_MAX = 65535
@@ -29,7 +29,8 @@ enum wal_type {
     WAL_ENTRIES = 3,
     WAL_METADATA = 4,
     WAL_PRODUCERS = 5,
-    WAL_TOMBSTONE = 6
+    WAL_TOMBSTONE = 6,
+    WAL_EXEMPLARS = 7
 };
 
 struct wal_segment_header {

@@ -346,6 +346,16 @@ static bool replay_tombstone(struct replay *r, const struct wal_record *record, 
     return true;
 }
 
+static bool replay_exemplars(struct replay *r, struct slice payload, struct error *err)
+{
+    struct reader in = reader_of(payload);
+    struct slice tenant = read_sized(&in);
+    if (!exemplars_check(payload) ||
+        !exemplars_apply(r->store->exemplars, tenant, slice_of(in.at, reader_left(&in)), NULL))
+        return malformed("exemplars record", err);
+    return true;
+}
+
 static bool replay_record(struct replay *r, const struct wal_record *record, struct error *err)
 {
     store_count(&r->store->replay.records, 1);
@@ -357,6 +367,8 @@ static bool replay_record(struct replay *r, const struct wal_record *record, str
         return replay_batch(r, record, err);
     case WAL_METADATA:
         return replay_metadata(r, record->payload, err);
+    case WAL_EXEMPLARS:
+        return replay_exemplars(r, record->payload, err);
     case WAL_TOMBSTONE:
         return replay_tombstone(r, record, err);
     default:

@@ -57,7 +57,13 @@ struct metric_sink {
     /* Metric metadata; type is Prometheus' word ("counter", "gauge", ... "unknown"). */
     bool (*metadata)(void *context, struct slice family, struct slice type, struct slice help,
                      struct slice unit);
-    /* Parts that this build does not store (exemplars), counted by the sink. */
+    /*
+     * An exemplar of the series; `labels` may be unsorted and invalid, the sink may reorder them
+     * in place.  False ends the request.  NULL: they are `dropped`.
+     */
+    bool (*exemplar)(void *context, uint32_t series, struct label *labels, size_t count,
+                     int64_t time_ms, double value);
+    /* Parts that the sink does not take (a callback is NULL), counted by it. */
     void (*dropped)(void *context, uint32_t series, const char *what);
     /* A series left out with its `samples` for this reason.  NULL: the request fails with it. */
     void (*refused)(void *context, size_t samples, const struct error *reason);

@@ -233,6 +233,46 @@ static enum step read_histogram(struct decoder *d, struct proto_cursor *c, struc
                : STEP_STOPPED;
 }
 
+/* Exemplar { repeated Label labels = 1; double value = 2; int64 timestamp = 3; } */
+static enum step read_exemplar(struct decoder *d, struct proto_cursor *c, struct slice message,
+                               int64_t series)
+{
+    enum { VALUE = 2, TIME = 3 };
+    const struct metric_sink *sink = d->sink;
+    struct proto_cursor in = proto_cursor_inside(c, message);
+    struct proto_field field;
+    struct remote_sample sample = {0, 0};
+    size_t count = 0;
+    while (proto_next(&in, &field)) {
+        if (field.number == SERIES_LABEL && proto_expect(&in, &field, PROTO_BYTES))
+            count++;
+        else if (field.number == VALUE && proto_expect(&in, &field, PROTO_FIXED64))
+            sample.value = double_from_bits(field.value);
+        else if (field.number == TIME && proto_expect(&in, &field, PROTO_VARINT))
+            sample.time_ms = (int64_t)field.value;
+        if (in.problem)
+            break;
+    }
+    if (in.problem) {
+        proto_lift(c, &in);
+        return STEP_BROKEN;
+    }
+    if (series < 0)
+        return STEP_ON;
+    if (count > INGEST_LABELS_MAX) {
+        if (sink->dropped)
+            sink->dropped(sink->context, (uint32_t)series, "exemplar");
+        return STEP_ON;
+    }
+    /* Its labels stand as those of a series do. */
+    if (!read_labels(c, message, d->labels))
+        return STEP_BROKEN;
+    return sink->exemplar(sink->context, (uint32_t)series, d->labels, count, sample.time_ms,
+                          sample.value)
+               ? STEP_ON
+               : STEP_STOPPED;
+}
+
 /* Samples go to the sink unless `series` is negative; they are checked in any case. */
 static enum step read_samples(struct decoder *d, struct proto_cursor *c, struct slice message,
                               int64_t series)
@@ -253,6 +293,12 @@ static enum step read_samples(struct decoder *d, struct proto_cursor *c, struct 
                 return STEP_STOPPED;
         } else if (field.number == SERIES_HISTOGRAM && sink->histogram) {
             enum step step = read_histogram(d, &in, field.bytes, series);
+            if (step == STEP_BROKEN)
+                proto_lift(c, &in);
+            if (step != STEP_ON)
+                return step;
+        } else if (field.number == SERIES_EXEMPLAR && sink->exemplar) {
+            enum step step = read_exemplar(d, &in, field.bytes, series);
             if (step == STEP_BROKEN)
                 proto_lift(c, &in);
             if (step != STEP_ON)

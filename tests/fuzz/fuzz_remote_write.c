@@ -73,6 +73,19 @@ static bool histogram(void *context, uint32_t series, int64_t time_ms, int64_t s
     return histogram_check(h, &err) || err.code == ERR_INVALID || sum > 0;
 }
 
+static bool exemplar(void *context, uint32_t series, struct label *labels, size_t count,
+                     int64_t time_ms, double value)
+{
+    const int64_t *known = context;
+    (void)value;
+    assert((int64_t)series < *known && count <= INGEST_LABELS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        touch(labels[i].name);
+        touch(labels[i].value);
+    }
+    return time_ms != 666;
+}
+
 /* ---- the fast way: a sink that remembers the first keys of the input --------------- */
 
 static struct slice input, remembered[16];
@@ -127,6 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                .sample = sample,
                                .histogram = histogram,
                                .metadata = metadata,
+                               .exemplar = exemplar,
                                .refused = refused};
     if (!remote_write_decode(slice_of(data, size), &sink, &err) && err.code != ERR_NONE)
         assert(err.position > 0 && (size_t)err.position <= size + 1);

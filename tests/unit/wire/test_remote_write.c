@@ -202,6 +202,72 @@ static void reports_exemplars_as_dropped(void **state)
     assert_string_equal(recorder_text(&f->recorder), "series 0: a=<b>\n0 dropped exemplar\n");
 }
 
+static bool record_exemplar(void *context, uint32_t series, struct label *labels, size_t count,
+                            int64_t time_ms, double value)
+{
+    struct recorder *r = context;
+    buffer_printf(&r->text, "%u exemplar @%lld %g", series, (long long)time_ms, value);
+    for (size_t i = 0; i < count; i++)
+        buffer_printf(&r->text, " %.*s=<%.*s>", SLICE_ARG(labels[i].name),
+                      SLICE_ARG(labels[i].value));
+    buffer_append_byte(&r->text, '\n');
+    return time_ms != 666;
+}
+
+static void put_exemplar(struct buffer *fields, int64_t time_ms, double value, const char *trace)
+{
+    AUTO(buffer_done) struct buffer exemplar;
+    buffer_init(&exemplar, 4096);
+    put_label(&exemplar, "trace_id", trace);
+    put_label(&exemplar, "span", "s");
+    proto_put_fixed64(&exemplar, 2, double_bits(value));
+    proto_put_varint(&exemplar, 3, (uint64_t)time_ms);
+    proto_put_bytes(fields, 3, buffer_slice(&exemplar));
+}
+
+static void hands_exemplars_to_a_sink_that_takes_them(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    AUTO(buffer_done) struct buffer fields;
+    buffer_init(&fields, 4096);
+    put_label(&fields, "a", "b");
+    put_exemplar(&fields, 7, 1.5, "x1");
+    put_sample(&fields, 9, 1);
+    put_exemplar(&fields, -8, 2.5, "x2");
+    proto_put_bytes(&fields, 3, SLICE(""));
+    put_series(f, &fields);
+    struct metric_sink sink = recorder_metric_sink(&f->recorder);
+    sink.exemplar = record_exemplar;
+    assert_true(remote_write_decode(buffer_slice(&f->body), &sink, &err));
+    assert_string_equal(recorder_text(&f->recorder), "series 0: a=<b>\n"
+                                                     "0 exemplar @7 1.5 trace_id=<x1> span=<s>\n"
+                                                     "0 @9 3ff0000000000000\n"
+                                                     "0 exemplar @-8 2.5 trace_id=<x2> span=<s>\n"
+                                                     "0 exemplar @0 0\n");
+    buffer_clear(&fields);
+    put_label(&fields, "a", "b");
+    put_exemplar(&fields, 666, 1, "stop");
+    put_series(f, &fields);
+    assert_false(remote_write_decode(buffer_slice(&f->body), &sink, &err));
+}
+
+static void refuses_a_broken_exemplar(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    AUTO(buffer_done) struct buffer fields;
+    buffer_init(&fields, 4096);
+    put_label(&fields, "a", "b");
+    proto_put_bytes(&fields, 3, SLICE("\x0a\x05\x0a\x09x")); /* a label that ends too late */
+    put_series(f, &fields);
+    struct metric_sink sink = recorder_metric_sink(&f->recorder);
+    sink.exemplar = record_exemplar;
+    assert_false(remote_write_decode(buffer_slice(&f->body), &sink, &err));
+    assert_int_equal(err.code, ERR_INVALID);
+    assert_true(err.position > 0);
+}
+
 static void put_span(struct buffer *out, uint32_t field, int32_t offset, uint64_t length)
 {
     AUTO(buffer_done) struct buffer span;
@@ -559,6 +625,8 @@ int main(void)
         TEST(finds_labels_behind_the_samples),
         TEST(skips_unknown_fields_everywhere),
         TEST(reports_exemplars_as_dropped),
+        TEST(hands_exemplars_to_a_sink_that_takes_them),
+        TEST(refuses_a_broken_exemplar),
         TEST(hands_on_histograms),
         TEST(reads_lists_that_are_not_packed),
         TEST(leaves_out_a_histogram_over_the_limits),
