@@ -197,6 +197,16 @@ void call_answer_text(struct call *call, int status, const char *text)
     http_response_text(&call->request->response, status, "%s", text);
 }
 
+bool call_has_one_tenant(struct call *call)
+{
+    if (slice_find_byte(call->tenant, '|', 0) >= call->tenant.size)
+        return true;
+    call_fail_text(call, ERR_INVALID,
+                   "X-Scope-OrgID: \"%.*s\" names several tenants, which only queries may",
+                   SLICE_ARG(slice_sub(call->tenant, 0, 80)));
+    return false;
+}
+
 void call_answer_nothing(struct call *call)
 {
     call->request->response.status = 204;

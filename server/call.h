@@ -68,6 +68,9 @@ void call_answer_json(struct call *call);
 void call_answer_text(struct call *call, int status, const char *text);
 void call_answer_nothing(struct call *call); /* 204 */
 
+/* True unless the call names several tenants, which is answered: only queries may. */
+bool call_has_one_tenant(struct call *call);
+
 /* {"status":"success","data": ... } around what the caller writes between. */
 void call_json_begin(struct call *call, struct json_writer *w);
 void call_json_end(struct call *call, struct json_writer *w);

@@ -16,7 +16,7 @@
 static bool is_enabled(struct call *call)
 {
     if (call->server->options->web_enable_admin_api)
-        return true;
+        return call_has_one_tenant(call);
     call_answer_text(call, 403,
                      "deletion is not available: the option web.enable_admin_api is off");
     return false;

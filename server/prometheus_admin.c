@@ -15,7 +15,7 @@
 static bool is_enabled(struct call *call)
 {
     if (call->server->options->web_enable_admin_api)
-        return true;
+        return call_has_one_tenant(call);
     call_fail_text(call, ERR_UNAVAILABLE, "admin APIs disabled");
     return false;
 }

@@ -390,7 +390,8 @@ static bool close_all_series(struct closing *c, struct error *err)
 static void closing_init(struct closing *c, enum store_kind kind)
 {
     c->source = rewrite_source(c->rewrite);
-    c->lsn_max = partition_lsn_max(c->source);
+    /* Not more than what a view of a quiet head has seen, or the view would leave them out. */
+    c->lsn_max = partition_chunks_lsn_max(c->source);
     c->cursor.request =
         (struct cursor_request){.kind = kind,
                                 .start_ns = INT64_MIN,

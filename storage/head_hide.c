@@ -6,7 +6,7 @@
  * before or behind it; what is hidden is then a matter of comparing LSNs.
  *
  * Where the newest entry of a series is hidden, what may come next must not be measured by
- * it: the state goes back to just before the range.  Nothing that is left lies behind
+ * it: the state goes back to the range's start.  Nothing that is left lies behind
  * that, so entries from the range's start on are in order again.
  */
 #include "base/arena.h"
@@ -33,7 +33,9 @@ static void hide_series(struct head *head, struct series *series, const struct t
         head_freeze_chunk(head, series, &series->side);
     if (!whole || series->last_ns < t->start_ns || series->last_ns > t->end_ns)
         return;
-    series->last_ns = t->start_ns == INT64_MIN ? INT64_MIN : t->start_ns - 1;
+    /* A log entry at the last time is in order, a sample must be later. */
+    bool before = head->kind == STORE_METRIC && t->start_ns != INT64_MIN;
+    series->last_ns = before ? t->start_ns - 1 : t->start_ns;
     series->last_bits = 0;
 }
 

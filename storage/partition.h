@@ -209,6 +209,8 @@ bool partition_last_value(struct partition *partition, const struct sealed_state
 
 /* The highest LSN that the partition speaks of. */
 uint64_t partition_lsn_max(struct partition *partition);
+/* The highest LSN of a chunk.  (A close speaks for entries up to an LSN that may be higher.) */
+uint64_t partition_chunks_lsn_max(struct partition *partition);
 
 /* ---- rewriting a day (partition_close.c; the sealer) ----------------------- */
 

@@ -185,6 +185,11 @@ uint64_t partition_lsn_max(struct partition *p)
     return lsn > p->closed.lsn ? lsn : p->closed.lsn;
 }
 
+uint64_t partition_chunks_lsn_max(struct partition *p)
+{
+    return state_of(p).lsn_max;
+}
+
 /* ---- chunk lists ---------------------------------------------------------------- */
 
 /* The keys of groups that may hold chunks of the series in the range. */

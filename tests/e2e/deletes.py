@@ -78,6 +78,9 @@ def check_errors(etinde):
     report.equal("a bad selector: 400", delete(etinde, match=["m{"]).status, 400)
     report.equal("an empty selector: 400", delete(etinde, match=["{}"]).status, 400)
     report.equal("a bad time: 400", delete(etinde, match=["m"], start="x").status, 400)
+    report.equal("several tenants: 400", e2e.request(
+        etinde.port, "POST", ADMIN + "delete_series", [("match[]", "m")],
+        headers={"X-Scope-OrgID": "a|b"}).status, 400)
     report.equal("GET: 405", etinde.get(ADMIN + "delete_series").status, 405)
     loki = "/loki/api/v1/delete"
     for name, params, word in [

@@ -1,7 +1,10 @@
 /* store_model.c - what must be in the store (see store_model.h). */
 #include "tests/faults/store_model.h"
 
+#include "base/compiler.h"
 #include "base/duration.h"
+#include "base/error.h"
+#include "base/matcher.h"
 
 static char long_line[3000];
 
@@ -245,4 +248,77 @@ void model_retention(struct model *model, int64_t cutoff_ns)
             }
         }
     }
+}
+
+/* ---- deletes ------------------------------------------------------------- */
+
+static const struct {
+    enum matcher_type type;
+    const char *name, *value;
+} matcher_pool[] = {
+    {MATCH_EQUAL, "app", "a"},      {MATCH_NOT_EQUAL, "app", "b"},
+    {MATCH_REGEX, "app", "a|c|e"},  {MATCH_NOT_REGEX, "app", "[a-c]"},
+    {MATCH_EQUAL, "zone", ""},      {MATCH_NOT_EQUAL, "zone", ""},
+    {MATCH_REGEX, "zone", "z1|"},   {MATCH_NOT_REGEX, "zone", "z.*"},
+    {MATCH_REGEX, "zone", "z.+"},   {MATCH_EQUAL, "__name__", "m"},
+    {MATCH_NOT_EQUAL, "none", "x"}, {MATCH_REGEX, "app", ".*"},
+};
+
+void model_matcher(uint64_t number, struct matcher *matcher)
+{
+    struct error err = {0};
+    size_t pick = number % COUNT_OF(matcher_pool);
+    if (!matcher_init(matcher, matcher_pool[pick].type, slice_from_text(matcher_pool[pick].name),
+                      slice_from_text(matcher_pool[pick].value), &err))
+        abort();
+}
+
+static void delete_range(struct model_series *series, enum store_kind kind, int64_t start_ns,
+                         int64_t end_ns)
+{
+    struct model_state before[MODEL_STATES];
+    unsigned count = series->state_count;
+    size_t kept = 0;
+    for (size_t i = 0; i < series->entries.count; i++) {
+        int64_t time = series->entries.items[i].time_ns;
+        if (time < start_ns || time > end_ns)
+            series->entries.items[kept++] = series->entries.items[i];
+    }
+    series->entries.count = kept;
+    memcpy(before, series->states, sizeof(before));
+    series->state_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        bool inside = before[i].last_ns >= start_ns && before[i].last_ns <= end_ns;
+        if (inside && before[i].last_ns != INT64_MIN) {
+            before[i].last_ns = start_ns - (kind == STORE_METRIC && start_ns != INT64_MIN ? 1 : 0);
+            before[i].bits = 0;
+        }
+        add_state(series, before[i]);
+    }
+}
+
+void model_delete(struct model *model, unsigned tenant, enum store_kind kind,
+                  const struct matcher *matcher, int64_t start_ns, int64_t end_ns)
+{
+    for (unsigned s = 0; s < MODEL_SERIES; s++) {
+        struct label items[MODEL_LABELS_MAX];
+        struct error err = {0};
+        struct labels labels = {items, model_labels(kind, s, items)};
+        if (matchers_test(matcher, 1, labels, &err) == 1)
+            delete_range(&model->series[tenant][kind][s], kind, start_ns, end_ns);
+    }
+}
+
+void model_delete_entry(struct model *model, unsigned tenant, unsigned number,
+                        const struct model_entry *entry)
+{
+    struct model_series *series = &model->series[tenant][STORE_LOG][number];
+    size_t kept = 0;
+    for (size_t i = 0; i < series->entries.count; i++) {
+        const struct model_entry *old = &series->entries.items[i];
+        if (old->time_ns != entry->time_ns || old->bits != entry->bits ||
+            old->metadata % MODEL_METADATA != entry->metadata % MODEL_METADATA)
+            series->entries.items[kept++] = *old;
+    }
+    series->entries.count = kept;
 }

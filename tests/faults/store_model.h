@@ -18,6 +18,7 @@
 enum {
     MODEL_TENANTS = 2,
     MODEL_SERIES = 6,
+    MODEL_SHORT = 3, /* app="d" */
     MODEL_STATES = 8,
     MODEL_VALUES = 8,
     MODEL_LINES = 8,
@@ -60,6 +61,8 @@ struct model {
     bool sealed;       /* since the store was opened */
     int64_t cutoff_ns; /* retention deleted what is older */
     int64_t window_ns[STORE_KINDS];
+    int64_t short_ns; /* how long series number MODEL_SHORT is kept, by a rule; 0: no rules */
+    int64_t kept_ns;  /* and the others */
 };
 
 void model_init(struct model *model);
@@ -86,6 +89,17 @@ bool model_batch(struct model *model, const struct model_batch_id *id);
 
 void model_reopen(struct model *model, bool clean);
 void model_retention(struct model *model, int64_t cutoff_ns);
+
+/* Everything of matching series between the two times, both included, is deleted. */
+struct matcher;
+void model_delete(struct model *model, unsigned tenant, enum store_kind kind,
+                  const struct matcher *matcher, int64_t start_ns, int64_t end_ns);
+/* The log entries equal to this one are. */
+void model_delete_entry(struct model *model, unsigned tenant, unsigned series,
+                        const struct model_entry *entry);
+
+/* One of the matchers that tests choose from; the caller frees it. */
+void model_matcher(uint64_t number, struct matcher *matcher);
 
 /* One random read, all of it determined by `seed`; false and `why` when the store differs. */
 bool model_read(const struct model *model, struct store *store, uint64_t seed, int64_t now_ns,

@@ -13,22 +13,11 @@
 
 #include <inttypes.h>
 
-static const struct {
-    enum matcher_type type;
-    const char *name, *value;
-} matcher_pool[] = {
-    {MATCH_EQUAL, "app", "a"},      {MATCH_NOT_EQUAL, "app", "b"},
-    {MATCH_REGEX, "app", "a|c|e"},  {MATCH_NOT_REGEX, "app", "[a-c]"},
-    {MATCH_EQUAL, "zone", ""},      {MATCH_NOT_EQUAL, "zone", ""},
-    {MATCH_REGEX, "zone", "z1|"},   {MATCH_NOT_REGEX, "zone", "z.*"},
-    {MATCH_REGEX, "zone", "z.+"},   {MATCH_EQUAL, "__name__", "m"},
-    {MATCH_NOT_EQUAL, "none", "x"}, {MATCH_REGEX, "app", ".*"},
-};
-
 struct read {
     const struct model *model;
     unsigned tenant;
     enum store_kind kind;
+    int64_t now_ns;
     struct cursor_request request;
     struct matcher matchers[2];
     char *why;
@@ -54,9 +43,14 @@ static bool differs(const struct read *read, unsigned series, const char *what, 
 static void in_range(const struct read *read, const struct model_series *series, size_t *first,
                      size_t *end)
 {
+    int64_t start = read->request.start_ns;
+    bool is_short = series == &read->model->series[read->tenant][read->kind][MODEL_SHORT];
+    int64_t kept = read->now_ns - (is_short ? read->model->short_ns : read->model->kept_ns);
+    if (read->model->short_ns > 0 && start < kept)
+        start = kept;
     *first = 0;
     *end = series->entries.count;
-    while (*first < *end && series->entries.items[*first].time_ns < read->request.start_ns)
+    while (*first < *end && series->entries.items[*first].time_ns < start)
         (*first)++;
     while (*end > *first && series->entries.items[*end - 1].time_ns > read->request.end_ns)
         (*end)--;
@@ -243,8 +237,7 @@ static bool check_cursor(const struct read *read, struct cursor *cursor,
     return true;
 }
 
-static void choose_range(struct cursor_request *request, uint64_t *random, int64_t now_ns,
-                         int64_t cutoff_ns)
+static void choose_range(struct cursor_request *request, uint64_t *random, int64_t now_ns)
 {
     uint64_t shape = model_random(random) % 4;
     int64_t seconds = (int64_t)(model_random(random) % 7200);
@@ -257,9 +250,6 @@ static void choose_range(struct cursor_request *request, uint64_t *random, int64
             request->start_ns + (int64_t)(model_random(random) % 1800) * NS_PER_SECOND;
     if (shape > 2)
         request->end_ns = request->start_ns;
-    /* A restart after retention may bring deleted entries back until the next time. */
-    if (request->start_ns < cutoff_ns)
-        request->start_ns = cutoff_ns;
 }
 
 bool model_read(const struct model *model, struct store *store, uint64_t seed, int64_t now_ns,
@@ -273,22 +263,20 @@ bool model_read(const struct model *model, struct store *store, uint64_t seed, i
     struct cursor_request *request = &read.request;
     request->tenant = model_tenant(read.tenant);
     request->kind = read.kind;
-    choose_range(request, &random, now_ns, model->cutoff_ns);
+    choose_range(request, &random, now_ns);
+    read.now_ns = now_ns;
     request->backward = read.kind == STORE_LOG && model_random(&random) % 2;
     request->projection = CURSOR_TIMES | CURSOR_VALUES;
     if (read.kind == STORE_LOG)
         request->projection = CURSOR_TIMES | (unsigned)(model_random(&random) % 8) * CURSOR_LENGTHS;
     size_t count = model_random(&random) % 3;
     request->matchers = read.matchers;
-    bool ok = true;
-    for (size_t i = 0; ok && i < count; i++) {
-        size_t pick = model_random(&random) % COUNT_OF(matcher_pool);
-        ok = matcher_init(&read.matchers[i], matcher_pool[pick].type,
-                          slice_from_text(matcher_pool[pick].name),
-                          slice_from_text(matcher_pool[pick].value), &err);
-        request->matcher_count += ok;
+    for (size_t i = 0; i < count; i++) {
+        model_matcher(model_random(&random), &read.matchers[i]);
+        request->matcher_count++;
     }
-    struct cursor *cursor = ok ? cursor_open(store, request, &err) : NULL;
+    bool ok;
+    struct cursor *cursor = cursor_open(store, request, &err);
     if (cursor == NULL) {
         ok = differs(&read, 0, err.message, 0);
     } else {

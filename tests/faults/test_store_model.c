@@ -4,8 +4,10 @@
  *   etinde-model-test [SECONDS [SEED [STEPS]]]     default: 12 seconds from seed 1
  *
  * A list of steps is made from a seed: writes (in order, late, repeated, in
- * conflict, sent again under a producer's id), seals, retention, clean and hard
- * ends of the process, the clock moving on and over midnight.  A child process
+ * conflict, sent again under a producer's id), deletes by matcher and of single log
+ * entries, seals, closes of days with late data after them, clean_tombstones, retention by age
+ * and of one series by a rule, clean and hard ends of the process, the clock moving on and over
+ * midnight.  A child process
  * runs it on a directory of its own; after each step random cursors must give
  * what the model holds.  When a list fails, ever smaller parts of it are tried,
  * and the smallest that still fails is printed.
@@ -15,6 +17,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/error.h"
+#include "base/matcher.h"
 #include "base/number.h"
 
 #include <inttypes.h>
@@ -25,9 +28,20 @@
 
 enum { STEPS_MAX = 5000, ENTRIES_MAX = 8, READS = 3, LAST_READS = 40, RETENTION_DAYS = 3 };
 
-enum step_kind { STEP_WRITE, STEP_SEAL, STEP_RETENTION, STEP_CLOSE, STEP_KILL };
-static const char *const step_names[] = {"write", "seal", "retention", "close and open",
-                                         "kill and open"};
+enum step_kind {
+    STEP_WRITE,
+    STEP_SEAL,
+    STEP_RETENTION,
+    STEP_CLOSE,
+    STEP_KILL,
+    STEP_DELETE,
+    STEP_DELETE_ENTRY,
+    STEP_CLOSE_DAYS,
+    STEP_CLEAN
+};
+static const char *const step_names[] = {"write",          "seal",          "retention",
+                                         "close and open", "kill and open", "delete",
+                                         "delete entry",   "close days",    "clean"};
 
 struct step {
     enum step_kind what;
@@ -36,6 +50,8 @@ struct step {
     unsigned tenant;
     enum store_kind kind;
     uint64_t sequence; /* of the producer; 0: none */
+    uint64_t matcher;  /* of a delete */
+    int64_t start_ns, end_ns;
     unsigned count;
     struct {
         unsigned series, metadata;
@@ -97,6 +113,29 @@ static void make_write(struct step *step, uint64_t *random)
     }
 }
 
+static void make_delete(struct step *step, uint64_t *random)
+{
+    step->tenant = (unsigned)(model_random(random) % MODEL_TENANTS);
+    step->kind = model_random(random) % 2 ? STORE_LOG : STORE_METRIC;
+    step->matcher = model_random(random);
+    step->start_ns = model_random(random) % 4 ? random_time(random, step->now_ns) : INT64_MIN;
+    step->end_ns = model_random(random) % 2 ? random_time(random, step->now_ns) : INT64_MAX;
+    if (step->start_ns > step->end_ns) {
+        int64_t other = step->start_ns;
+        step->start_ns = step->end_ns;
+        step->end_ns = other;
+    }
+}
+
+/* An entry as some write before it had. */
+static void make_delete_entry(struct step *step, const struct step *from, uint64_t *random)
+{
+    step->tenant = from->tenant;
+    step->kind = STORE_LOG;
+    step->count = 1;
+    step->entries[0] = from->entries[model_random(random) % from->count];
+}
+
 static int64_t next_now(uint64_t *random, int64_t now_ns)
 {
     uint64_t shape = model_random(random) % 60;
@@ -126,11 +165,24 @@ static void make_steps(struct step *steps, size_t count, uint64_t seed)
         step->seed = model_random(&random);
         if (step->count > 0)
             continue;
-        step->what = shape < 84   ? STEP_WRITE
-                     : shape < 91 ? STEP_SEAL
-                     : shape < 92 ? STEP_RETENTION
-                     : shape < 96 ? STEP_CLOSE
-                                  : STEP_KILL;
+        step->what = shape < 75   ? STEP_WRITE
+                     : shape < 81 ? STEP_SEAL
+                     : shape < 82 ? STEP_RETENTION
+                     : shape < 85 ? STEP_CLOSE
+                     : shape < 89 ? STEP_KILL
+                     : shape < 93 ? STEP_DELETE
+                     : shape < 96 ? STEP_DELETE_ENTRY
+                     : shape < 98 ? STEP_CLOSE_DAYS
+                                  : STEP_CLEAN;
+        if (step->what == STEP_DELETE)
+            make_delete(step, &random);
+        if (step->what == STEP_DELETE_ENTRY) {
+            const struct step *from = &steps[back <= i ? i - back : i];
+            if (from->what == STEP_WRITE && from->kind == STORE_LOG && from->count > 0)
+                make_delete_entry(step, from, &random);
+            else
+                step->what = STEP_SEAL;
+        }
         if (step->what == STEP_WRITE) {
             make_write(step, &random);
             if (model_random(&random) % 2)
@@ -145,6 +197,10 @@ static void print_step(const struct step *step)
     if (step->what == STEP_WRITE)
         fprintf(stderr, " tenant %u kind %d sequence %" PRIu64, step->tenant, step->kind,
                 step->sequence);
+    if (step->what == STEP_DELETE)
+        fprintf(stderr, " tenant %u kind %d matcher %" PRIu64 " from %" PRId64 " to %" PRId64 " s",
+                step->tenant, step->kind, step->matcher % 12, step->start_ns / NS_PER_SECOND,
+                step->end_ns / NS_PER_SECOND);
     for (unsigned i = 0; i < step->count; i++)
         fprintf(stderr, " [series %u time %" PRId64 " %s %" PRIx64 " metadata %u]",
                 step->entries[i].series, step->entries[i].time_ns / NS_PER_SECOND,
@@ -251,6 +307,48 @@ static bool run_write(struct run *run, const struct step *step)
     return repeated || note(run, step, numbers, &result);
 }
 
+static bool run_delete(struct run *run, const struct step *step)
+{
+    struct error err = {0};
+    struct matcher matcher;
+    model_matcher(step->matcher, &matcher);
+    struct view_selector selector = {&matcher, 1};
+    struct store_delete request = {.tenant = model_tenant(step->tenant),
+                                   .kind = step->kind,
+                                   .start_ns = step->start_ns,
+                                   .end_ns = step->end_ns,
+                                   .selectors = &selector,
+                                   .selector_count = 1};
+    bool ok = store_delete(run->store, &request, NULL, &err);
+    if (ok)
+        model_delete(&run->model, step->tenant, step->kind, &matcher, step->start_ns, step->end_ns);
+    matcher_done(&matcher);
+    return ok || failed(run, "store_delete", err.message);
+}
+
+static bool run_delete_entry(struct run *run, const struct step *step)
+{
+    struct error err = {0};
+    struct label labels[MODEL_LABELS_MAX], pairs[2];
+    unsigned number = step->entries[0].series;
+    struct model_entry gone = {.time_ns = step->entries[0].time_ns,
+                               .bits = step->entries[0].bits,
+                               .metadata = step->entries[0].metadata};
+    struct labels metadata = {pairs, model_metadata(gone.metadata, pairs)};
+    struct delete_entry entry = {gone.time_ns, store_entry_hash(model_line(gone.bits), metadata)};
+    struct delete_series series = {{labels, model_labels(STORE_LOG, number, labels)}, &entry, 1};
+    struct store_delete request = {.tenant = model_tenant(step->tenant),
+                                   .kind = STORE_LOG,
+                                   .start_ns = gone.time_ns,
+                                   .end_ns = gone.time_ns,
+                                   .series = &series,
+                                   .series_count = 1};
+    if (!store_delete(run->store, &request, NULL, &err))
+        return failed(run, "store_delete", err.message);
+    model_delete_entry(&run->model, step->tenant, number, &gone);
+    return true;
+}
+
 static bool reopen(struct run *run, bool clean)
 {
     struct error err = {0};
@@ -279,6 +377,18 @@ static bool run_step(struct run *run, const struct step *step)
         if (!store_seal(run->store, &err) || !store_retention(run->store, &err))
             return failed(run, "retention", err.message);
         model_retention(&run->model, (run->now_ns / NS_PER_DAY - RETENTION_DAYS) * NS_PER_DAY);
+        break;
+    case STEP_DELETE:
+        return run_delete(run, step);
+    case STEP_DELETE_ENTRY:
+        return run_delete_entry(run, step);
+    case STEP_CLOSE_DAYS:
+        if (!store_close_days(run->store, run->now_ns, &err))
+            return failed(run, "store_close_days", err.message);
+        break;
+    case STEP_CLEAN:
+        if (!store_clean_tombstones(run->store, &err))
+            return failed(run, "store_clean_tombstones", err.message);
         break;
     case STEP_SEAL:
         if (!store_seal(run->store, &err))
@@ -329,12 +439,23 @@ static bool try_steps(const struct step *steps, size_t count, bool loud)
                                               .seal_interval_ns = -1,
                                               .wal_segment_size = 16 * 1024,
                                               .retention_ns = RETENTION_DAYS * NS_PER_DAY};
+        struct matcher short_lived;
+        struct error err = {0};
+        if (!matcher_init(&short_lived, MATCH_EQUAL, SLICE("app"), SLICE("d"), &err))
+            abort();
+        struct store_rule rule = {
+            .matchers = &short_lived, .matcher_count = 1, .period_ns = 26 * NS_PER_HOUR};
+        run->options.rules = &rule;
+        run->options.rule_count = 1;
         model_init(&run->model);
+        run->model.short_ns = rule.period_ns;
+        run->model.kept_ns = RETENTION_DAYS * NS_PER_DAY;
         bool ok = run_all(run, steps, count);
         if (!ok && loud)
             fprintf(stderr, "%s\n", run->why);
         store_abandon(run->store);
         model_done(&run->model);
+        matcher_done(&short_lived);
         free(run);
         fflush(NULL);
         _exit(ok ? 0 : 1);
