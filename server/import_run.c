@@ -7,6 +7,7 @@
 #include "base/duration.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 enum { RESULT_SIZE = 1024 };
@@ -139,7 +140,7 @@ static void say_taken(const struct importing *i)
 static bool is_directory(const char *path)
 {
     struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    return strcmp(path, "-") != 0 && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 static bool read_source(struct importing *i, struct error *err)
