@@ -25,7 +25,8 @@ enum {
     PREFETCH_AHEAD = 12,
     BUFFER_KEPT = 4 * 1024 * 1024,
     LOGS_HELD_MS = 5000,
-    HELD_LOOK_MS = 5
+    HELD_LOOK_MS = 5,
+    ROOM_MIN = 1024 * 1024 /* so much must be free before writes are let through again */
 };
 
 struct committer {
@@ -38,9 +39,10 @@ struct committer {
     struct batch *first, *last;
     size_t queued; /* bytes of the batches from first on */
     bool stopping, abandoned;
-    bool full;          /* the disk was full at the last try */
+    bool full;          /* the last write failed: none is tried before there is room again */
+    bool problem;       /* no write has succeeded since one failed */
     bool failed;        /* for good */
-    int64_t retry_ns;   /* monotonic: when to try again after `full` */
+    int64_t retry_ns;   /* monotonic: when to look for room after `full` */
     int64_t held_ns;    /* monotonic: since when batches of logs wait; 0: they do not */
     struct error cause; /* of full or failed */
 
@@ -58,7 +60,7 @@ static bool writable_locked(const struct committer *c, struct error *err)
 {
     if (c->stopping)
         return error_set(err, ERR_UNAVAILABLE, "the store is closing");
-    if (c->failed || (c->full && clock_monotonic_ns() < c->retry_ns))
+    if (c->failed || c->full)
         return error_set(err, ERR_UNAVAILABLE, "no writes are taken: %s", c->cause.message);
     return true;
 }
@@ -74,7 +76,7 @@ bool committer_writable(struct committer *c, struct error *err)
 bool committer_problem(struct committer *c, struct error *err)
 {
     pthread_mutex_lock(&c->lock);
-    bool found = c->failed || c->full;
+    bool found = c->failed || c->problem;
     if (found)
         *err = c->cause;
     pthread_mutex_unlock(&c->lock);
@@ -165,23 +167,49 @@ static struct batch *cut_group(struct committer *c)
     return group;
 }
 
+/* Wait for a call, at most so long.  Caller holds the lock. */
+static void wait_for(struct committer *c, int64_t wait_ns)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += wait_ns % NS_PER_SECOND;
+    until.tv_sec += wait_ns / NS_PER_SECOND + until.tv_nsec / NS_PER_SECOND;
+    until.tv_nsec %= NS_PER_SECOND;
+    pthread_cond_timedwait(&c->wake, &c->lock, &until);
+}
+
+/*
+ * After a failed write: when the file system takes a file again, writes are let through.  Nothing
+ * is tried with a sender's batch, so /ready does not change with every try.  Caller holds the
+ * lock, which is let go meanwhile.
+ */
+static void look_for_room(struct committer *c)
+{
+    if (c->failed || clock_monotonic_ns() < c->retry_ns)
+        return;
+    struct error err = {0};
+    pthread_mutex_unlock(&c->lock);
+    bool room = wal_has_room(c->store->wal, ROOM_MIN, &err);
+    pthread_mutex_lock(&c->lock);
+    c->full = !room;
+    c->retry_ns = clock_monotonic_ns() + NS_PER_SECOND;
+}
+
 /* NULL when the thread must end. */
 static struct batch *take_group(struct committer *c)
 {
     struct batch *group = NULL;
     pthread_mutex_lock(&c->lock);
     while (group == NULL && !(c->stopping && c->first == NULL)) {
-        if (c->first == NULL)
+        if (c->first == NULL && c->full && !c->failed)
+            wait_for(c, NS_PER_SECOND / 4);
+        else if (c->first == NULL)
             pthread_cond_wait(&c->wake, &c->lock);
+        if (c->full)
+            look_for_room(c);
         group = cut_group(c);
-        if (group == NULL && c->first != NULL) { /* only logs, and they are held */
-            struct timespec until;
-            clock_gettime(CLOCK_REALTIME, &until);
-            until.tv_nsec += HELD_LOOK_MS * NS_PER_MS;
-            until.tv_sec += until.tv_nsec / NS_PER_SECOND;
-            until.tv_nsec %= NS_PER_SECOND;
-            pthread_cond_timedwait(&c->wake, &c->lock, &until);
-        }
+        if (group == NULL && c->first != NULL) /* only logs, and they are held */
+            wait_for(c, HELD_LOOK_MS * NS_PER_MS);
     }
     pthread_mutex_unlock(&c->lock);
     return group;
@@ -479,7 +507,7 @@ static void note_outcome(struct committer *c, bool ok, const struct error *err)
 {
     pthread_mutex_lock(&c->lock);
     c->failed = c->failed || wal_failed(c->store->wal);
-    c->full = !ok;
+    c->full = c->problem = !ok;
     if (!ok) {
         c->cause = *err;
         c->retry_ns = clock_monotonic_ns() + NS_PER_SECOND;

@@ -270,6 +270,18 @@ bool wal_append(struct wal *wal, struct slice group, uint64_t records, struct er
     return true;
 }
 
+bool wal_has_room(const struct wal *wal, size_t size, struct error *err)
+{
+    static const char zeros[64 * 1024];
+    char path[PATH_SIZE];
+    snprintf(path, sizeof(path), "%s/room.tmp", wal->directory);
+    AUTO(fd_drop) int fd = file_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600, err);
+    bool ok = fd >= 0 && file_unlink(path, err);
+    for (size_t at = 0; ok && at < size; at += sizeof(zeros))
+        ok = file_write_at(fd, zeros, sizeof(zeros), at, err);
+    return ok && file_sync_data(fd, err);
+}
+
 bool wal_remove_below(struct wal *wal, uint64_t lsn, struct error *err)
 {
     for (;;) {

@@ -67,6 +67,9 @@ bool wal_append(struct wal *wal, struct slice group, uint64_t records, struct er
     MUST_CHECK;
 bool wal_failed(const struct wal *wal);
 
+/* Does the file system take `size` bytes more?  Tries it with a file that has no name. */
+bool wal_has_room(const struct wal *wal, size_t size, struct error *err) MUST_CHECK;
+
 /* Remove segments, oldest first, whose last LSN is below `lsn`; never the open one. */
 bool wal_remove_below(struct wal *wal, uint64_t lsn, struct error *err) MUST_CHECK;
 
