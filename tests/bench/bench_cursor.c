@@ -3,13 +3,14 @@
  * and how long writers wait meanwhile.  Prints `name value unit` lines: the median
  * of 7 openings, then the longest commit of a small batch while cursors open.
  */
+#include "../temporary_store.h"
+
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/matcher.h"
 #include "storage/store.h"
 
-#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,12 +25,6 @@ struct writer {
     bool stop;
     int64_t longest_ns;
 };
-
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info, (void)kind, (void)walk;
-    return remove(path);
-}
 
 static bool add_series(struct batch *batch, int s, int round, struct error *err)
 {
@@ -142,23 +137,13 @@ static bool measure(struct store *store, const char *what, enum matcher_type typ
 
 int main(void)
 {
-    char directory[] = "/tmp/bench-cursor-XXXXXX";
     struct error err = {0};
-    struct store_options options = {.directory = mkdtemp(directory),
-                                    .ack = STORE_ACK_PROCESS,
-                                    .retention_ns = -1,
-                                    .out_of_order_ns = {-1, -1},
-                                    .future_ns = -1,
-                                    .past_ns = {-1, -1},
-                                    .seal_interval_ns = -1};
-    struct store *store = store_open(&options, &err);
+    struct store *store = temporary_store_open(&err);
     bool ok = store && fill(store, &err) && measure(store, "none", MATCH_EQUAL, "nothing", &err) &&
               measure(store, "one_name", MATCH_EQUAL, "node_metric_1_total", &err) &&
               measure(store, "all", MATCH_REGEX, "node_.*", &err);
     if (!ok)
         fprintf(stderr, "bench-cursor: %s\n", err.message);
-    if (store)
-        store_abandon(store);
-    nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    temporary_store_close(store);
     return !ok;
 }

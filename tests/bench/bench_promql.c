@@ -3,6 +3,8 @@
  * `bench-promql THREADS [QUERY [instant]]`; one query is repeated, for a profiler.  Prints `name
  * value unit` lines: the median of 7 runs, and the CPU time of one.
  */
+#include "../temporary_store.h"
+
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/error.h"
@@ -10,19 +12,12 @@
 #include "query/query.h"
 #include "storage/store.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define START (1700000000 * NS_PER_SECOND)
 
 enum { SERIES = 5344, SAMPLES = 240, RUNS = 7, REPEATS = 20 };
-
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info, (void)kind, (void)walk;
-    return remove(path);
-}
 
 static bool fill(struct store *store, struct error *err)
 {
@@ -90,16 +85,8 @@ static bool measure(struct store *store, const char *text, bool instant, struct 
 
 int main(int argc, char **argv)
 {
-    char directory[] = "/tmp/bench-promql-XXXXXX";
     struct error err = {0};
-    struct store_options options = {.directory = mkdtemp(directory),
-                                    .ack = STORE_ACK_PROCESS,
-                                    .retention_ns = -1,
-                                    .out_of_order_ns = {-1, -1},
-                                    .future_ns = -1,
-                                    .past_ns = {-1, -1},
-                                    .seal_interval_ns = -1};
-    struct store *store = store_open(&options, &err);
+    struct store *store = temporary_store_open(&err);
     threads = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
     if (threads > 1)
         helpers = pool_new("help", threads - 1, 64, &err);
@@ -122,8 +109,6 @@ int main(int argc, char **argv)
     if (!ok)
         fprintf(stderr, "bench-promql: %s\n", err.message);
     pool_free(helpers);
-    if (store)
-        store_abandon(store);
-    nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    temporary_store_close(store);
     return !ok;
 }

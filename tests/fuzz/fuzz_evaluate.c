@@ -9,6 +9,7 @@
  * and fuzz_logql.  An input that starts with 't' is the text of a query itself.
  */
 #include "../result_same.h"
+#include "../temporary_store.h"
 
 #include "base/buffer.h"
 #include "base/duration.h"
@@ -18,7 +19,6 @@
 #include "query/function.h"
 #include "storage/store.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -40,7 +40,6 @@ enum {
 
 static struct store *store;
 static struct pool *helpers;
-static char directory[] = "/tmp/fuzz-evaluate-XXXXXX";
 
 /* ---- data -------------------------------------------------------------------------------------
  */
@@ -165,17 +164,10 @@ static void add_lines(struct batch *batch)
     }
 }
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info, (void)kind, (void)walk;
-    return remove(path);
-}
-
 static void close_store(void)
 {
     pool_free(helpers);
-    store_abandon(store);
-    nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    temporary_store_close(store);
 }
 
 static void commit(enum store_kind kind, void (*add)(struct batch *))
@@ -191,14 +183,7 @@ static void commit(enum store_kind kind, void (*add)(struct batch *))
 static void open_store(void)
 {
     struct error err = {0};
-    struct store_options options = {.directory = mkdtemp(directory),
-                                    .ack = STORE_ACK_PROCESS,
-                                    .retention_ns = -1,
-                                    .out_of_order_ns = {-1, -1},
-                                    .future_ns = -1,
-                                    .past_ns = {-1, -1},
-                                    .seal_interval_ns = -1};
-    store = store_open(&options, &err);
+    store = temporary_store_open(&err);
     must(store != NULL, &err);
     helpers = pool_new("help", 1, 16, &err);
     must(helpers != NULL, &err);

@@ -1,9 +1,10 @@
 /* test_log_query.c - log queries and counting over a real store. */
+#include "../../temporary_store.h"
+
 #include "base/error.h"
 #include "query/query.h"
 #include "storage/store.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,7 +15,6 @@
 #define SECOND INT64_C(1000000000)
 #define START  (1700000000 * SECOND)
 
-static char directory[] = "/tmp/test-log-query-XXXXXX";
 static struct store *store;
 
 static void add(struct batch *batch, const char *name, int first, int step, int count)
@@ -37,16 +37,7 @@ static int open_all(void **state)
 {
     (void)state;
     struct error err = {0};
-    if (mkdtemp(directory) == NULL)
-        return -1;
-    struct store_options options = {.directory = directory,
-                                    .ack = STORE_ACK_PROCESS,
-                                    .retention_ns = -1,
-                                    .out_of_order_ns = {-1, -1},
-                                    .future_ns = -1,
-                                    .past_ns = {-1, -1},
-                                    .seal_interval_ns = -1};
-    store = store_open(&options, &err);
+    store = temporary_store_open(&err);
     if (store == NULL)
         return -1;
     struct batch *batch = batch_new(store, SLICE("default"), STORE_LOG, &err);
@@ -58,19 +49,10 @@ static int open_all(void **state)
     return batch_commit_wait(batch, &result, &err) ? 0 : -1;
 }
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-    (void)info;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
 static int close_all(void **state)
 {
     (void)state;
-    store_abandon(store);
-    return nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return temporary_store_close(store);
 }
 
 static struct query_request request_of(const char *text)

@@ -2,13 +2,14 @@
  * test_promql_eval.c - PromQL on a real store: limits, errors and the shape of results.
  * What functions and operators compute is the conformance cases' business.
  */
+#include "../../temporary_store.h"
+
 #include "base/buffer.h"
 #include "base/duration.h"
 #include "base/error.h"
 #include "query/query.h"
 #include "storage/store.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,13 +23,6 @@
 enum { SERIES = 50, SAMPLES = 100 };
 
 static struct store *store;
-static char directory[] = "/tmp/test-promql-XXXXXX";
-
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info, (void)kind, (void)walk;
-    return remove(path);
-}
 
 static void add_series(struct batch *batch, const char *name, int number, struct error *err)
 {
@@ -47,14 +41,7 @@ static int open_store(void **state)
 {
     (void)state;
     struct error err = {0};
-    struct store_options options = {.directory = mkdtemp(directory),
-                                    .ack = STORE_ACK_PROCESS,
-                                    .retention_ns = -1,
-                                    .out_of_order_ns = {-1, -1},
-                                    .future_ns = -1,
-                                    .past_ns = {-1, -1},
-                                    .seal_interval_ns = -1};
-    store = store_open(&options, &err);
+    store = temporary_store_open(&err);
     if (store == NULL)
         return -1;
     struct batch *batch = batch_new(store, TENANT, STORE_METRIC, &err);
@@ -69,8 +56,7 @@ static int open_store(void **state)
 static int close_store(void **state)
 {
     (void)state;
-    store_abandon(store);
-    return nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return temporary_store_close(store);
 }
 
 static struct query_request range_of(const char *text)

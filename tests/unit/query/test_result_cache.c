@@ -5,6 +5,7 @@
  *     test-query-result_cache [ROUNDS]     800 without the argument
  */
 #include "../../result_same.h"
+#include "../../temporary_store.h"
 
 #include "base/duration.h"
 #include "base/error.h"
@@ -12,7 +13,6 @@
 #include "query/result_cache.h"
 #include "storage/store.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +45,6 @@ static const char *const queries[] = {
 
 static struct store *store;
 static struct result_cache *cache;
-static char directory[] = "/tmp/test-cache-XXXXXX";
 static uint64_t random_state = 88172645463325252u;
 static long rounds = 800;
 static int64_t now_s; /* seconds after BEGIN up to which there are samples */
@@ -58,24 +57,11 @@ static uint64_t random_below(uint64_t bound)
     return (random_state >> 11) % bound;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info, (void)kind, (void)walk;
-    return remove(path);
-}
-
 static int open_store(void **state)
 {
     (void)state;
     struct error err = {0};
-    struct store_options options = {.directory = mkdtemp(directory),
-                                    .ack = STORE_ACK_PROCESS,
-                                    .retention_ns = -1,
-                                    .out_of_order_ns = {-1, -1},
-                                    .future_ns = -1,
-                                    .past_ns = {-1, -1},
-                                    .seal_interval_ns = -1};
-    store = store_open(&options, &err);
+    store = temporary_store_open(&err);
     cache = result_cache_new(8 << 20);
     return store ? 0 : -1;
 }
@@ -84,8 +70,7 @@ static int close_store(void **state)
 {
     (void)state;
     result_cache_free(cache);
-    store_abandon(store);
-    return nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return temporary_store_close(store);
 }
 
 static void write_sample(const char *name, int host, int64_t at_s, double value)

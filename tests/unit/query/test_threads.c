@@ -5,6 +5,7 @@
  *     test-query-threads [QUERIES]     random queries, 300 without the argument
  */
 #include "../../result_same.h"
+#include "../../temporary_store.h"
 
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -13,7 +14,6 @@
 #include "base/pool.h"
 #include "storage/store.h"
 
-#include <ftw.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,7 +30,6 @@ enum { SERIES = 300, SAMPLES = 120, THREADS = 8 };
 
 static struct store *store;
 static struct pool *helpers;
-static char directory[] = "/tmp/test-threads-XXXXXX";
 static uint64_t random_state = 88172645463325252u;
 static long random_queries = 300;
 
@@ -40,12 +39,6 @@ static uint64_t random_below(uint64_t bound)
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
     return (random_state >> 11) % bound;
-}
-
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info, (void)kind, (void)walk;
-    return remove(path);
 }
 
 /* Counters with resets, gauges of all sizes, holes, stale markers and infinities. */
@@ -87,14 +80,7 @@ static int open_store(void **state)
 {
     (void)state;
     struct error err = {0};
-    struct store_options options = {.directory = mkdtemp(directory),
-                                    .ack = STORE_ACK_PROCESS,
-                                    .retention_ns = -1,
-                                    .out_of_order_ns = {-1, -1},
-                                    .future_ns = -1,
-                                    .past_ns = {-1, -1},
-                                    .seal_interval_ns = -1};
-    store = store_open(&options, &err);
+    store = temporary_store_open(&err);
     helpers = pool_new("help", THREADS - 1, 64, &err);
     if (store == NULL || helpers == NULL)
         return -1;
@@ -111,8 +97,7 @@ static int close_store(void **state)
 {
     (void)state;
     pool_free(helpers);
-    store_abandon(store);
-    return nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return temporary_store_close(store);
 }
 
 static struct query_request request_of(const char *text, bool instant, size_t threads)
