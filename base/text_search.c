@@ -119,6 +119,8 @@ size_t needle_find(const struct needle *n, struct slice text, size_t from)
 
 bool text_has_odd_folds(struct slice text)
 {
-    return slice_find(text, SLICE("\xC5\xBF"), 0) != SLICE_NOT_FOUND ||
-           slice_find(text, SLICE("\xE2\x84\xAA"), 0) != SLICE_NOT_FOUND;
+    struct needle long_s = needle_of(SLICE("\xC5\xBF"), false);
+    struct needle kelvin = needle_of(SLICE("\xE2\x84\xAA"), false);
+    return needle_find(&long_s, text, 0) != SLICE_NOT_FOUND ||
+           needle_find(&kelvin, text, 0) != SLICE_NOT_FOUND;
 }

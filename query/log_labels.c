@@ -89,13 +89,13 @@ static void add_item(struct log_labels *l, struct log_label item)
 static void restore_stream(struct log_labels *l)
 {
     l->count = l->stream.count;
-    for (size_t i = 0; i < l->count; i++) {
+    for (size_t i = 0; l->stream_changed && i < l->count; i++) {
         const struct label *label = &l->stream.items[i];
         l->items[i] = (struct log_label){label->name, label->value, CATEGORY_STREAM, false, false};
     }
     index_clear(l);
     l->error = l->error_details = (struct slice){0};
-    l->changed = false;
+    l->changed = l->stream_changed = false;
     if (l->count > INDEX_FROM)
         index_build(l);
 }
@@ -107,6 +107,7 @@ void log_labels_stream(struct log_labels *l, struct labels stream)
         l->items = xrealloc(l->items, l->capacity * sizeof(*l->items));
     }
     l->stream = stream;
+    l->stream_changed = true;
     restore_stream(l);
 }
 
@@ -140,6 +141,11 @@ void log_labels_entry(struct log_labels *l, struct labels metadata, struct arena
             log_labels_set(l, CATEGORY_METADATA, name, metadata.items[i].value);
         }
     }
+}
+
+bool log_labels_has(const struct log_labels *l, struct slice name)
+{
+    return find_item(l, name) != SIZE_MAX;
 }
 
 const struct log_label *log_labels_find(const struct log_labels *l, struct slice name)
@@ -190,6 +196,7 @@ static struct log_label *set_item(struct log_labels *l, enum label_category cate
     item->value = value;
     item->category = category;
     item->deleted = false;
+    l->stream_changed |= at < l->stream.count;
     return item;
 }
 
@@ -201,7 +208,9 @@ void log_labels_set(struct log_labels *l, enum label_category category, struct s
 
 void log_labels_extract(struct log_labels *l, struct slice name, struct slice value)
 {
-    set_item(l, CATEGORY_PARSED, name, value)->extracted = true;
+    struct log_label *item = set_item(l, CATEGORY_PARSED, name, value);
+    item->extracted = true;
+    l->stream_changed |= item < l->items + l->stream.count;
 }
 
 void log_labels_delete(struct log_labels *l, struct slice name)
@@ -210,6 +219,7 @@ void log_labels_delete(struct log_labels *l, struct slice name)
     if (at != SIZE_MAX) {
         l->items[at].deleted = true;
         l->changed = true;
+        l->stream_changed |= at < l->stream.count;
     }
 }
 

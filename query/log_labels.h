@@ -39,6 +39,7 @@ struct log_labels {
     size_t count, capacity;
     struct labels stream;
     bool changed;               /* differs from the bare stream */
+    bool stream_changed;        /* so do the items of the stream's labels */
     struct slice error;         /* of the pipeline; empty: none */
     struct slice error_details; /* may outlive `error` when a matcher dropped that */
     uint32_t *slots;            /* name -> index + 1, once there are many labels */
@@ -53,6 +54,9 @@ void log_labels_stream(struct log_labels *l, struct labels stream);
 
 /* A new entry of that stream: metadata that clashes with a stream label gets "_extracted". */
 void log_labels_entry(struct log_labels *l, struct labels metadata, struct arena *scratch);
+
+/* Is there an item of that name, even a deleted one? */
+bool log_labels_has(const struct log_labels *l, struct slice name);
 
 /* The label of that name that counts, or NULL. */
 const struct log_label *log_labels_find(const struct log_labels *l, struct slice name);

@@ -349,6 +349,19 @@ static struct slice trim_blanks(struct slice s)
     return s;
 }
 
+bool run_may_want(const struct pipeline_run *run, struct slice prefix, struct slice key)
+{
+    const struct log_program *p = run->program;
+    if (!p->restricted || key.size == 0 || !is_clean_name(key) || prefix.size >= 64)
+        return true;
+    for (size_t i = 0; i < p->needed.count; i++) {
+        struct slice name = p->needed.items[i];
+        if (prefix.size == 0 ? slice_equal(name, key) : slice_starts_with(name, prefix))
+            return true;
+    }
+    return prefix.size == 0 && key.data[0] >= '0' && key.data[0] <= '9';
+}
+
 struct slice label_name_sanitise(struct slice key, bool first, struct arena *scratch)
 {
     key = trim_blanks(key);

@@ -67,6 +67,11 @@ void log_program_add(struct log_program *p, int (*run)(const struct stage *, str
 
 /* Does anybody need a label of that name, and has no parser set it on this line yet? */
 bool run_wants(const struct pipeline_run *run, struct slice name);
+/*
+ * Can a field of that key, below `prefix`, become a label that anybody needs?  Quick; true when it
+ * would have to look closer.
+ */
+bool run_may_want(const struct pipeline_run *run, struct slice prefix, struct slice key);
 /* No parser needs to do anything. */
 bool run_wants_nothing(const struct pipeline_run *run);
 

@@ -60,6 +60,11 @@ static void store_value(struct json_walk *walk, struct slice key, const struct j
 {
     struct pipeline_run *run = walk->run;
     struct slice name;
+    if (walk->depth == 0 || walk->prefix_size > 0) {
+        struct slice prefix = slice_of(walk->prefix, walk->prefix_size);
+        if (!run_may_want(run, prefix, key))
+            return;
+    }
     if (!full_name(walk, key, &name))
         return;
     name = log_labels_parsed_name(&run->labels, name, run->scratch);

@@ -92,7 +92,7 @@ static int keep_labels(const struct stage *stage, struct pipeline_run *run)
         if (kept < 0)
             return -1;
         if (!kept) {
-            labels->items[i].deleted = true;
+            labels->items[i].deleted = labels->stream_changed = true;
             labels->changed = true;
         }
     }

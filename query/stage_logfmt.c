@@ -6,6 +6,7 @@
  */
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/text_search.h"
 #include "base/utf8.h"
 #include "query/json_scan.h"
 #include "query/pipeline_stage.h"
@@ -14,6 +15,8 @@ struct logfmt_state {
     bool strict, keep_empty;
     const struct stage_assignment *wanted; /* name = key; none: all keys */
     size_t wanted_count;
+    struct slice only;   /* the one label that anybody needs; empty: there are others */
+    struct needle field; /* `only` and '=' */
 };
 
 struct pairs {
@@ -130,11 +133,45 @@ static bool store_pair(struct pipeline_run *run, const struct logfmt_state *stat
     return run_wants(run, name) && run_extract(run, name, value);
 }
 
+/*
+ * The one label that is needed, found by searching for it.  False: the line must be parsed from its
+ * start, because quotes or a strange value leave open where fields begin and end.
+ */
+static bool find_only(const struct logfmt_state *state, struct pipeline_run *run)
+{
+    struct slice line = run->line;
+    if (log_labels_has(&run->labels, state->only))
+        return false;
+    size_t at = 0;
+    while ((at = needle_find(&state->field, line, at)) != SLICE_NOT_FOUND) {
+        size_t from = at + state->field.text.size, end = from;
+        bool starts = at == 0 || is_blank(line.data[at - 1]);
+        if (!starts && line.data[at - 1] != '"') {
+            at = from;
+            continue;
+        }
+        if (slice_find_byte(slice_sub(line, 0, at), '"', 0) != SLICE_NOT_FOUND)
+            return false;
+        while (end < line.size && !is_blank(line.data[end])) {
+            if (line.data[end] == '=' || line.data[end] == '"')
+                return false;
+            end++;
+        }
+        struct slice value = value_sanitise(slice_sub(line, from, end - from), run->scratch);
+        if (value.size > 0) {
+            run_extract(run, state->only, value);
+            return true;
+        }
+        at = end;
+    }
+    return true;
+}
+
 static int parse_all(const struct stage *stage, struct pipeline_run *run)
 {
     const struct logfmt_state *state = stage->state;
     struct pairs p = {.line = run->line, .scratch = run->scratch};
-    if (run_wants_nothing(run))
+    if (run_wants_nothing(run) || (state->only.size > 0 && find_only(state, run)))
         return 1;
     for (;;) {
         enum pair pair = next_pair(&p);
@@ -212,6 +249,27 @@ static bool check_key(struct slice key, struct error *err)
     return true;
 }
 
+/* Names with '_' may come from other keys, and others than letters and digits from none. */
+static bool is_plain_name(struct slice name)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        char c = name.data[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9' && i > 0))
+            return false;
+    }
+    return name.size > 0;
+}
+
+static bool prepare_only(struct log_program *p, struct logfmt_state *state)
+{
+    if (!p->restricted || p->needed.count != 1 || !is_plain_name(p->needed.items[0]))
+        return true;
+    struct slice field = arena_printf(p->arena, "%.*s=", SLICE_ARG(p->needed.items[0]));
+    state->only = p->needed.items[0];
+    state->field = needle_of(field, false);
+    return field.data != NULL;
+}
+
 bool stage_logfmt(struct log_program *p, const struct log_stage *spec, struct error *err)
 {
     struct logfmt_state *state = arena_calloc(p->arena, 1, sizeof(*state));
@@ -221,8 +279,12 @@ bool stage_logfmt(struct log_program *p, const struct log_stage *spec, struct er
         if (!check_key(spec->assignments[i].value, err))
             return false;
     }
-    *state = (struct logfmt_state){spec->strict, spec->keep_empty, spec->assignments,
-                                   spec->assignment_count};
+    *state = (struct logfmt_state){.strict = spec->strict,
+                                   .keep_empty = spec->keep_empty,
+                                   .wanted = spec->assignments,
+                                   .wanted_count = spec->assignment_count};
+    if (!spec->strict && !spec->keep_empty && !prepare_only(p, state))
+        return arena_check(p->arena, "a log pipeline", err);
     log_program_add(p, spec->assignment_count > 0 ? parse_wanted : parse_all, state);
     return true;
 }
