@@ -38,6 +38,7 @@ void prometheus_memory(struct call *call);
 void prometheus_format_query(struct call *call);
 void prometheus_parse_query(struct call *call);
 void prometheus_explain(struct call *call);
+void prometheus_federate(struct call *call);
 
 /* prometheus_names.c */
 void prometheus_labels(struct call *call);

@@ -38,6 +38,7 @@ static const struct route routes[] = {
     {"/-/ready", GET, API_PLAIN, status_ready_prometheus, false, false, NULL},
     {"/-/healthy", GET, API_PLAIN, status_healthy, false, false, NULL},
     {"/metrics", GET, API_PLAIN, status_metrics, false, false, NULL},
+    {"/federate", GET, API_PLAIN, prometheus_federate, true, false, NULL},
     {"/api/etinde/state", GET, API_PLAIN, status_state, false, false, NULL},
 
     {"/api/v1/write", POST, API_PLAIN, push_metrics, false, true, push_metrics_check},
