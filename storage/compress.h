@@ -1,8 +1,9 @@
 /*
- * compress.h - zstd for blocks whose size is known: the only user of zstd.h in storage/.
+ * compress.h - compressed blocks of known size: the only user of zstd.h in storage/.
  *
- * Each thread keeps one context per direction; it is freed when the thread
- * ends.
+ * A block is a zstd frame, or, of text with many hexadecimal numbers, a frame beside
+ * those (hex_pack.h).  Each thread keeps one context per direction; it is freed when
+ * the thread ends.  Layout: docs/format-chunk.md.
  */
 #ifndef STORAGE_COMPRESS_H
 #define STORAGE_COMPRESS_H
@@ -16,13 +17,12 @@
 struct buffer;
 struct error;
 
-enum {
-    COMPRESS_HOT = 1,
-    COMPRESS_CLOSED = 9
-}; /* levels: while data comes in, and for a day's rest */
+/* While data comes in, and for a day's rest. */
+enum compress_effort { COMPRESS_HOT, COMPRESS_CLOSED };
 
-/* Append `in` compressed at `level` to `out`; ERR_LIMIT when `out` is at its limit. */
-bool compress_block(struct slice in, int level, struct buffer *out, struct error *err) MUST_CHECK;
+/* Append `in` compressed to `out`; ERR_LIMIT when `out` is at its limit. */
+bool compress_block(struct slice in, enum compress_effort effort, struct buffer *out,
+                    struct error *err) MUST_CHECK;
 
 /* Exactly `size` bytes must come out of `in`; ERR_CORRUPT otherwise. */
 bool decompress_block(struct slice in, void *out, size_t size, struct error *err) MUST_CHECK;

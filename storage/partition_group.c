@@ -22,7 +22,7 @@ enum {
     GROUP_MAGIC = 0x31475445,        /* "ETG1" */
     GROUP_MAGIC_FRAMES = 0x32475445, /* "ETG2" */
     ROW_RICH = 128,
-    FRAMES_KEPT = 4 /* by a thread */
+    FRAMES_KEPT = 8 /* by a thread */
 };
 
 /* ---- rows ------------------------------------------------------------------------ */
@@ -89,7 +89,7 @@ static bool frame_close(struct frame_packer *packer, uint32_t chunks, struct err
 {
     struct group_frame frame = {
         .chunks = chunks, .plain = (uint32_t)packer->plain->size, .at = packer->packed->size};
-    if (!compress_block(buffer_slice(packer->plain), packer->level, packer->packed, err))
+    if (!compress_block(buffer_slice(packer->plain), packer->effort, packer->packed, err))
         return false;
     size_t size = packer->packed->size - frame.at;
     if (size * 10 <= (size_t)frame.plain * 9)

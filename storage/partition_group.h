@@ -9,6 +9,7 @@
 #ifndef STORAGE_PARTITION_GROUP_H
 #define STORAGE_PARTITION_GROUP_H
 
+#include "storage/compress.h"
 #include "storage/partition.h"
 
 struct reader;
@@ -29,7 +30,7 @@ struct group_frame {
 /* Cuts a run of chunks into frames; all bytes are taken over. */
 struct frame_packer {
     size_t frame_max; /* 0: nothing is compressed */
-    int level;
+    enum compress_effort effort;
     ARRAY(struct group_frame) frames;
     struct buffer *plain, *packed;
 };

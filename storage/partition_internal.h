@@ -30,6 +30,7 @@ enum {
     PARTITION_FORMAT = 2,               /* 2: groups with compressed frames; 1 is read as well */
     GROUP_SIZE_METRIC = 16 * 4096 - 16, /* a group fills overflow pages to their end */
     GROUP_SIZE_LOG = 64 * 4096 - 16,
+    GROUP_SIZE_LOG_CLOSED = 256 * 4096 - 16, /* large chunks: less is lost at the last page */
     GROUP_HEAD_SIZE = 16,
     POSTINGS_PIECE_MAX = 985, /* bytes, and 5 more at most: fits a leaf page four times */
     POSTINGS_RUN_MIN = 3,

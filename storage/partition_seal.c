@@ -85,7 +85,7 @@ struct seal *seal_begin_into(struct partition *p, struct error *err)
     buffer_init(&s->frame_plain, FRAME_SIZE_MAX);
     buffer_init(&s->frame_bytes, (size_t)2 * PENDING_MAX);
     s->packer.plain = &s->frame_plain;
-    s->packer.level = p->kind == STORE_LOG && p->hidden ? COMPRESS_CLOSED : COMPRESS_HOT;
+    s->packer.effort = p->kind == STORE_LOG && p->hidden ? COMPRESS_CLOSED : COMPRESS_HOT;
     s->packer.packed = &s->frame_bytes;
     /* Of metrics only what nobody changes any more: fresh chunks are read most. */
     s->packer.frame_max = p->kind == STORE_LOG ? FRAME_SIZE_LOG : p->hidden ? FRAME_SIZE_METRIC : 0;
@@ -288,12 +288,19 @@ static void group_close(struct seal *s, const struct packing *packing, size_t fi
     array_push(&s->group_ends, s->group_bytes.size);
 }
 
+static size_t group_aim(const struct partition *p)
+{
+    if (p->kind == STORE_LOG)
+        return p->hidden ? GROUP_SIZE_LOG_CLOSED : GROUP_SIZE_LOG;
+    return GROUP_SIZE_METRIC;
+}
+
 /* Pack one bucket's chunks, [first, end), greedily into groups: whole frames. */
 static bool bucket_pack(struct seal *s, struct packing *packing, size_t first, size_t end,
                         struct error *err)
 {
     enum { ROW_ESTIMATE = 18 };
-    size_t aim = s->p->kind == STORE_LOG ? GROUP_SIZE_LOG : GROUP_SIZE_METRIC;
+    size_t aim = group_aim(s->p);
     size_t size = GROUP_HEAD_SIZE, chunk = first, first_frame = 0;
     s->packer.frames.count = 0;
     if (!frames_make(&s->packer, packing->bodies + first, end - first, err))

@@ -494,6 +494,34 @@ static void bench_logs(void)
     log_run(&(struct log_case){"logs, 10k streams of few lines", 10000, 600000, 100000, false});
 }
 
+/* A file's lines as the stream of host number `host`, with times of its own. */
+static void lines_put(struct bench *b, struct slice file, int host, struct slice rest,
+                      uint64_t *lines, uint64_t *raw)
+{
+    struct error err = {0};
+    char name[16];
+    struct batch *batch = batch_of(b, STORE_LOG);
+    snprintf(name, sizeof(name), "host-%d", host);
+    struct label labels[] = {{SLICE("file"), file}, {SLICE("host"), slice_from_text(name)}};
+    int64_t series = batch_define(batch, 0, slice_of(NULL, 0), labels, 2, &err), at = START;
+    uint64_t random = (uint64_t)host + 1;
+    while (rest.size > 0) {
+        const char *end = memchr(rest.data, '\n', rest.size);
+        struct slice line = slice_of(rest.data, end ? (size_t)(end - rest.data) : rest.size);
+        rest = slice_skip(rest, line.size + (end != NULL));
+        if (line.size > 0 && line.data[line.size - 1] == '\r')
+            line.size--;
+        at += (int64_t)(disk_random(&random) % 1000) * NS_PER_MS;
+        if (series < 0 || !batch_entry(batch, (uint32_t)series, at, line, NULL, 0, &err))
+            die(&err);
+        *raw += line.size;
+        (*lines)++;
+    }
+    b->now_ns = at;
+    batch_put(batch);
+}
+
+/* From eight hosts, so that a file's fixed costs weigh what they do in use. */
 static void lines_run(const char *path, struct bench *b, uint64_t *lines, uint64_t *raw)
 {
     struct error err = {0};
@@ -501,25 +529,9 @@ static void lines_run(const char *path, struct bench *b, uint64_t *lines, uint64
     buffer_init(&text, 1 << 30);
     if (!file_load(path, &text, &err))
         die(&err);
-    struct slice rest = buffer_slice(&text), file = slice_from_text(strrchr(path, '/') + 1);
-    struct batch *batch = batch_of(b, STORE_LOG);
-    struct label labels[] = {{SLICE("file"), file}};
-    int64_t series = batch_define(batch, 0, slice_of(NULL, 0), labels, 1, &err), at = START;
-    uint64_t random = 1;
-    while (rest.size > 0) {
-        const char *end = memchr(rest.data, '\n', rest.size);
-        struct slice line = slice_of(rest.data, end ? (size_t)(end - rest.data) : rest.size);
-        rest = slice_skip(rest, line.size + (end != NULL));
-        if (line.size > 0 && line.data[line.size - 1] == '\r')
-            line.size--;
-        at += (int64_t)(disk_random(&random) % 1000000000); /* a collector's clock */
-        if (!batch_entry(batch, (uint32_t)series, at, line, NULL, 0, &err))
-            die(&err);
-        *raw += line.size;
-        (*lines)++;
-    }
-    b->now_ns = at;
-    batch_put(batch);
+    for (int host = 0; host < 8; host++)
+        lines_put(b, slice_from_text(strrchr(path, '/') + 1), host, buffer_slice(&text), lines,
+                  raw);
     buffer_done(&text);
 }
 

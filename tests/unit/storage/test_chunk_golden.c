@@ -70,7 +70,8 @@ static void samples_make(size_t shape, size_t count, int64_t *times, double *val
     }
 }
 
-static struct chunk_entries entries_make(struct arena *arena)
+/* With `ids` most lines carry one of 32 hexadecimal digits, some of them twice. */
+static struct chunk_entries entries_make(struct arena *arena, bool ids)
 {
     int64_t *times = arena_calloc(arena, COUNT, sizeof(*times));
     struct slice *lines = arena_calloc(arena, COUNT, sizeof(*lines));
@@ -81,6 +82,9 @@ static struct chunk_entries entries_make(struct arena *arena)
         times[i] = INT64_C(1700000000000000000) + (int64_t)i / 2 * 1234567;
         lines[i] =
             arena_printf(arena, "level=info msg=\"request %u done\" took=%ums", i, i * 7 % 300);
+        if (ids)
+            lines[i] = arena_printf(arena, "%.*s trace_id=%08x%08x%08x%08x", SLICE_ARG(lines[i]),
+                                    (i - i % 5) * 2654435761u, i * 40503u, i - i % 5, ~i);
         items[0] = (struct label){SLICE("trace_id"), arena_printf(arena, "%08x", i * 2654435761u)};
         metadata[i] = (struct labels){items, i % 3 == 0};
         sequences[i] = 5000 + i / 4;
@@ -140,17 +144,17 @@ static void sample_chunks_of_version_1_decode_to_what_went_in(void **state)
     }
 }
 
-static void log_chunks_of_version_1_decode_to_what_went_in(void **state)
+static void check_entries(const char *name, bool ids, enum chunk_level level)
 {
-    (void)state;
     struct error err = {0};
     struct arena *arena = arena_new(64 << 20);
-    struct chunk_entries in = entries_make(arena), got;
+    struct chunk_entries in = entries_make(arena, ids), got;
     struct buffer fresh, golden;
+    in.level = level;
     buffer_init(&fresh, GOLDEN_SIZE_MAX);
     buffer_init(&golden, GOLDEN_SIZE_MAX);
     assert_true(chunk_encode_entries(&in, 4711, CHUNK_OVERLAPS, &fresh, &err));
-    golden_load("log", buffer_slice(&fresh), &golden);
+    golden_load(name, buffer_slice(&fresh), &golden);
     assert_true(chunk_decode_entries(buffer_slice(&golden), 31, arena, &got, &err));
     assert_int_equal(got.count, COUNT);
     assert_memory_equal(got.times_ns, in.times_ns, COUNT * sizeof(int64_t));
@@ -162,6 +166,14 @@ static void log_chunks_of_version_1_decode_to_what_went_in(void **state)
     buffer_done(&fresh);
     buffer_done(&golden);
     arena_free(arena);
+}
+
+static void log_chunks_of_version_1_decode_to_what_went_in(void **state)
+{
+    (void)state;
+    check_entries("log", false, CHUNK_LEVEL_HOT);
+    check_entries("log-ids", true, CHUNK_LEVEL_CLOSED);
+    check_entries("log-plain", false, CHUNK_LEVEL_PLAIN);
 }
 
 /* Three layouts, floats at the end, a start time from the middle on. */

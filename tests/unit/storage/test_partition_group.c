@@ -39,7 +39,7 @@ static void group_make(struct sample_group *g, size_t count, uint32_t texts, siz
     buffer_init(&packed, 64 << 20);
     buffer_init(&g->group, 64 << 20);
     struct frame_packer packer = {
-        .frame_max = frame_max, .level = COMPRESS_HOT, .plain = &plain, .packed = &packed};
+        .frame_max = frame_max, .effort = COMPRESS_HOT, .plain = &plain, .packed = &packed};
     g->count = count;
     for (size_t i = 0; i < count; i++) {
         bool text = below(100) < texts;
