@@ -241,6 +241,33 @@ def chunk_entries(row, stored, shared):
     return (log_entries if row.kind == 2 else rich_samples)(row, Bytes(body), unit)
 
 
+def zstd_frame(data, size):
+    return zstandard.ZstdDecompressor().decompress(data, max_output_size=max(size, 1))
+
+
+def compressed_block(data, size):
+    if data[:1] == b"\x28":
+        return zstd_frame(data, size)
+    b = Bytes(data)
+    mark, rest_size = bytes([b.number(1)]), b.varint()
+    digits = Bytes(b.sized())
+    rest, at = zstd_frame(b.take(b.left()), rest_size), 0
+    need(len(rest) == rest_size, "a block's rest")
+    out, numbers = [], []
+    while (found := rest.find(mark, at)) >= 0:
+        out.append(rest[at:found])
+        n, at = rest[found + 1], found + 2
+        if n == 1:
+            out.append(numbers[-1 - int.from_bytes(rest[at:at + 2], "little")])
+            at += 2
+            continue
+        need(n % 2 == 0 and 16 <= n <= 64, "a number's digits")
+        numbers.append(digits.take(n // 2).hex().encode())
+        out.append(numbers[-1])
+    need(digits.left() == 0, "digits that nothing names")
+    return b"".join(out) + rest[at:]
+
+
 def log_entries(row, b, unit):
     table, columns = [], {}
     for _ in range(b.number(1)):
@@ -249,7 +276,7 @@ def log_entries(row, b, unit):
         data = b.take(size)
         need(sum32(data) == check, "a log column's checksum")
         if coding == 1:
-            data = zstandard.ZstdDecompressor().decompress(data, max_output_size=max(plain, 1))
+            data = compressed_block(data, plain)
         need(len(data) == plain, "a log column's size")
         columns[number] = Bytes(data)
     found = [row.first + v for v in column(columns[1], row.count)]
@@ -397,8 +424,7 @@ class Partition:
                 at += number
                 content = data
                 if stored:
-                    content = Bytes(zstandard.ZstdDecompressor().decompress(
-                        data.take(stored), max_output_size=plain))
+                    content = Bytes(compressed_block(data.take(stored), plain))
                     need(content.left() == plain, "a frame's size")
                 for row in own:
                     yield row, chunk_entries(row, content.take(row.size), shared.get(row.column))
