@@ -37,7 +37,8 @@ enum {
     BODY_RESERVE_MAX = 1024 * 1024,     /* a declared size is believed up to here */
     DISCARD_MAX = 64 * 1024 * 1024,     /* a refused body up to here is read and thrown away, so
                                            that the client sees the answer */
-    DRAIN_POLL_MS = 5
+    DRAIN_POLL_MS = 5,
+    LAST_RESORT_MS = 10000 /* after requests were canceled */
 };
 
 struct http_server {
@@ -259,6 +260,28 @@ static bool may_discard(const struct exchange *e, uint64_t length)
            (length <= DISCARD_MAX && !http_request_header(&e->request, "Expect").data);
 }
 
+static enum MHD_Result count_header(void *context, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
+{
+    size_t *lengths = context;
+    (void)kind, (void)value;
+    *lengths += slice_equal_ignore_case(slice_from_text(key), SLICE("Content-Length"));
+    return MHD_YES;
+}
+
+/*
+ * Where the body ends must not be a matter of opinion: a proxy before us may have another.  NULL,
+ * or what is wrong.
+ */
+static const char *length_doubt(struct exchange *e, bool chunked)
+{
+    size_t lengths = 0;
+    MHD_get_connection_values(e->connection, MHD_HEADER_KIND, count_header, &lengths);
+    if (lengths > 0 && chunked)
+        return "Content-Length and Transfer-Encoding exclude each other";
+    return lengths > 1 ? "more than one Content-Length" : NULL;
+}
+
 /* The headers are in.  False: answer at once. */
 static bool begin_request(struct exchange *e)
 {
@@ -270,9 +293,16 @@ static bool begin_request(struct exchange *e)
         length = UINT64_MAX;
     e->begun = true;
     watch_set_phase(e->server->watch, e->seat, WATCH_BODY);
+    const char *doubt = length_doubt(e, chunked);
     if (!e->server->handler.begin(e->server->handler.context, r)) {
         refuse(e);
-        return chunked || may_discard(e, length);
+        return doubt == NULL && (chunked || may_discard(e, length));
+    }
+    if (doubt != NULL) {
+        http_response_text(&r->response, 400, "%s", doubt);
+        http_response_header(&r->response, "Connection", "close");
+        refuse(e);
+        return false;
     }
     if (length > r->body_max && length > 0) {
         http_response_text(&r->response, 413,
@@ -309,6 +339,19 @@ static int connection_seat(struct MHD_Connection *connection)
     return info ? (int)(intptr_t)info->socket_context - 1 : -1;
 }
 
+/* Of "http://host:port/path?query" what follows the host: proxies may send it so. */
+static struct slice without_authority(struct slice target)
+{
+    struct slice scheme = SLICE("http://");
+    if (!slice_equal_ignore_case(slice_sub(target, 0, scheme.size), scheme))
+        return target;
+    struct slice rest = slice_skip(target, scheme.size);
+    size_t at = 0;
+    while (at < rest.size && rest.data[at] != '/' && rest.data[at] != '?')
+        at++;
+    return slice_skip(rest, at);
+}
+
 /* The request line is in: make the exchange. */
 static void *open_exchange(void *context, const char *uri, struct MHD_Connection *connection)
 {
@@ -319,10 +362,12 @@ static void *open_exchange(void *context, const char *uri, struct MHD_Connection
     e->seat = connection_seat(connection);
     e->target = xstrdup(uri);
     e->request.started_ns = clock_monotonic_ns();
-    struct slice target = slice_from_text(e->target);
+    struct slice target = without_authority(slice_from_text(e->target));
     size_t mark = slice_find_byte(target, '?', 0);
     e->request.path = mark == SLICE_NOT_FOUND ? target : slice_sub(target, 0, mark);
     e->request.query = mark == SLICE_NOT_FOUND ? SLICE("") : slice_skip(target, mark + 1);
+    if (e->request.path.size == 0)
+        e->request.path = SLICE("/");
     buffer_init(&e->request.response.body, s->answer_max);
     atomic_move(&s->active, 1);
     watch_set_phase(s->watch, e->seat, WATCH_HEAD);
@@ -559,6 +604,13 @@ bool http_server_drain(struct http_server *s, int64_t timeout_ms)
         if (clock_monotonic_ns() >= until_ns) {
             clean = false;
             cancel_all(s);
+        }
+        if (clock_monotonic_ns() >= until_ns + LAST_RESORT_MS * NS_PER_MS) {
+            /* What was acknowledged is in the log already: nothing is lost by not waiting. */
+            if (s->handler.log)
+                s->handler.log(s->handler.context, "requests do not end although they were "
+                                                   "canceled: ending without them");
+            _exit(EXIT_FAILURE);
         }
         usleep(DRAIN_POLL_MS * 1000);
     }

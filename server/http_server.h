@@ -114,7 +114,8 @@ const char *http_server_address(const struct http_server *server);
 /*
  * Takes no more connections and waits until every running request is answered,
  * at most `timeout_ms`; then sets the cancel flags of those that are left and
- * waits for them.  True when none had to be cancelled.
+ * waits for them.  True when none had to be cancelled.  When they do not end 10 seconds
+ * later, the process ends with a line in the log: what was acknowledged is stored already.
  */
 bool http_server_drain(struct http_server *server, int64_t timeout_ms);
 

@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS_AT_ONCE = 64, SCAN_INTERVAL_MS = 1000 };
+enum { EVENTS_AT_ONCE = 64, SCAN_INTERVAL_MS = 1000, PRESSURE_PART = 8 };
 #define STOP_TOKEN UINT64_MAX
 
 struct seat {
@@ -34,6 +34,7 @@ struct seat {
     enum watch_phase phase;
     int64_t since_ns; /* of the phase, monotonic */
     uint64_t bytes;   /* of the body so far */
+    bool leaving;     /* cut off already, its owner closes it soon */
 };
 
 struct watch {
@@ -171,6 +172,23 @@ void watch_stop(struct watch *w)
     watch_free(w);
 }
 
+/* Most seats are taken: whoever has been idle longest makes room.  Caller holds the lock. */
+static void cut_longest_idle(struct watch *w)
+{
+    struct seat *longest = NULL;
+    for (size_t i = 0; i < w->seat_count; i++) {
+        struct seat *s = &w->seats[i];
+        if (s->fd >= 0 && s->phase == WATCH_IDLE && !s->leaving &&
+            (longest == NULL || s->since_ns < longest->since_ns))
+            longest = s;
+    }
+    if (longest == NULL)
+        return;
+    longest->leaving = true;
+    shutdown(longest->fd, SHUT_RDWR);
+    __atomic_fetch_add(&w->cut_count, 1, __ATOMIC_RELAXED);
+}
+
 int watch_enter(struct watch *w, int fd)
 {
     pthread_mutex_lock(&w->lock);
@@ -180,6 +198,8 @@ int watch_enter(struct watch *w, int fd)
         struct seat *s = &w->seats[number];
         *s = (struct seat){.fd = fd, .duplicate = -1, .generation = s->generation + 1};
         s->since_ns = clock_monotonic_ns();
+        if (w->free_count < w->seat_count / PRESSURE_PART)
+            cut_longest_idle(w);
     }
     pthread_mutex_unlock(&w->lock);
     return number;

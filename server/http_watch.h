@@ -5,7 +5,8 @@
  * cannot see that the client has gone.  The watch polls a duplicate of its
  * descriptor and sets the query's cancel flag at hang-up.  Once a second it also
  * cuts off clients that are too slow: with a request's head, with its body, or
- * by trickling bytes into an idle connection.
+ * by trickling bytes into an idle connection.  When less than an eighth of the seats is
+ * free, each new connection ends the one that has been idle longest.
  *
  * Every connection has a seat, taken when it opens and given back before its
  * descriptor is closed.  Any thread may call; a mutex guards all seats.
