@@ -21,7 +21,13 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { NOTE_VERSION = 1, KEY_MAX = 128, RETRY_S = 60, QUERY_MAX = 60 * 1024 };
+enum {
+    NOTE_VERSION = 1,
+    KEY_MAX = 128,
+    RETRY_S = 60,
+    READY_LOOK_NS = 50 * 1000 * 1000,
+    QUERY_MAX = 60 * 1024
+};
 
 struct request {
     char id[DELETE_ID_SIZE];
@@ -183,8 +189,10 @@ static void *run(void *context)
     struct deletes *d = context;
     pthread_mutex_lock(&d->lock);
     while (!d->stopping) {
-        int64_t wait_ns;
-        struct request *r = next_request(d, clock_monotonic_ns(), &wait_ns);
+        int64_t wait_ns = READY_LOOK_NS; /* queries find nothing before the log was replayed */
+        struct request *r = NULL;
+        if (store_is_ready(d->store))
+            r = next_request(d, clock_monotonic_ns(), &wait_ns);
         if (r) {
             work(d, r);
         } else if (wait_ns < 0) {
@@ -192,7 +200,9 @@ static void *run(void *context)
         } else {
             struct timespec until;
             clock_gettime(CLOCK_REALTIME, &until);
-            until.tv_sec += wait_ns / NS_PER_SECOND + 1;
+            int64_t at_ns = until.tv_nsec + wait_ns;
+            until.tv_sec += at_ns / NS_PER_SECOND;
+            until.tv_nsec = at_ns % NS_PER_SECOND;
             pthread_cond_timedwait(&d->wake, &d->lock, &until);
         }
     }
