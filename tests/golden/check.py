@@ -45,6 +45,7 @@ QUESTIONS = [
     ("default", "/api/v1/series", {"match[]": 'golden_histogram{kind!="float"}'}),
     ("default", "/api/v1/metadata", {}),
     ("other-tenant", "/api/v1/query", {"query": "golden_other[3d]", "time": DAY + 2 * 86400}),
+    ("default", "/api/v1/query_exemplars", {"query": "golden_float"}),
 ]
 LINES = '{app="shop"} |= "order" | logfmt | took >= 49ms'
 
@@ -159,8 +160,20 @@ def first_difference(a, b):
     return ""
 
 
+def check_exemplars(name, store, wanted):
+    item = next(line for line in wanted["served.txt"].decode().splitlines() if "trace-3" in line)
+    series = json.loads(item.split(" ", 1)[1])["data"][0]
+    labels = tuple(sorted((n.encode(), v.encode()) for n, v in series["seriesLabels"].items()))
+    asked = [(round(e["timestamp"] * 1000), float(e["value"]),
+              tuple((n.encode(), v.encode()) for n, v in e["labels"].items()))
+             for e in series["exemplars"]]
+    report.equal(f"{name}: the documents' exemplars", store.exemplars["default"][labels], asked)
+
+
 def check_reader(name, data, wanted):
     store = reader.Store(data)
+    if "served.txt" in wanted:
+        check_exemplars(name, store, wanted)
     for tenant in TENANTS:
         metrics, families = parse_metrics(wanted[f"{tenant}-metric.jsonl"])
         own = store.metrics.get(tenant, {})

@@ -165,6 +165,15 @@ static void write_metrics(struct store *store, int from, int to)
             check(batch_sample(batch, number, time_ns - 90 * NS_PER_SECOND + NS_PER_MS, -i, &err),
                   &err);
         }
+        if (i % 40 == 3) {
+            char trace[32];
+            struct label own[] = {
+                {SLICE("trace_id"),
+                 slice_of(trace, (size_t)snprintf(trace, sizeof(trace), "trace-%d", i))}};
+            check(batch_exemplar(batch, series(batch, "golden_float", "shape", "3"), own, 1,
+                                 time_ns, i / 4.0, &err),
+                  &err);
+        }
         if (i == from)
             batch_metadata(batch, SLICE("golden_float"), SLICE("gauge"), SLICE("Shapes.\n\"x\""),
                            SLICE("bytes"));
@@ -192,9 +201,10 @@ static void write_logs(struct store *store, int from, int to)
                                  {SLICE("n"), i % 2 ? SLICE("1") : SLICE("0")}};
         int64_t stream = batch_define(batch, 1, slice_from_text(NULL), labels, 2, &err);
         check(stream >= 0, &err);
-        int n =
-            snprintf(line, sizeof(line), "level=info msg=\"order %d paid\" user=%d took=%dms %s", i,
-                     i * 7 % 100, i % 50, i % 9 == 0 ? "\xff\xfe no UTF-8" : "\xc3\xa9");
+        int n = snprintf(line, sizeof(line),
+                         "level=info msg=\"order %d paid\" user=%d took=%dms id=%08x%08x%08x %s", i,
+                         i * 7 % 100, i % 50, (unsigned)i / 9 * 2654435761u, (unsigned)i * 40503u,
+                         (unsigned)i * 2246822519u, i % 9 == 0 ? "\xff\xfe no UTF-8" : "\xc3\xa9");
         struct slice text = slice_of(line, (size_t)n);
         struct label pairs[] = {{SLICE("trace"), slice_from_text(number)},
                                 {SLICE("user"), SLICE("42")}};

@@ -472,7 +472,7 @@ def records(path, is_last):
         data = f.read()
     need(data[:8] == b"EtindWAL", "a segment's magic")
     version, _, number, first_lsn = struct.unpack_from("<IIQQ", data, 8)
-    need(version in (1, 2), "a format of the log that is not known")
+    need(version in (1, 2, 3), "a format of the log that is not known")
     need(xxhash.xxh3_64_intdigest(data[:56]) == struct.unpack_from("<Q", data, 56)[0],
          "a segment's header")
     need(number == int(os.path.basename(path)[:-4]), "a segment's number")
@@ -571,6 +571,7 @@ class Log:
 
     def __init__(self, directory):
         self.entries, self.tombstones, self.metadata = [], [], {}
+        self.exemplars = {}  # tenant -> series -> [(ms, value, labels)]
         self.state = {}  # (tenant, kind, labels) -> [last time, last content or bits]
         self.order = 0
         paths = segments(directory)
@@ -587,6 +588,8 @@ class Log:
                     self.families(b.sized().decode(), b)
                 elif kind == 6:
                     self.delete(Tombstone(lsn, payload))
+                elif kind == 7:
+                    self.take_exemplars(b.sized().decode(), b)
 
     def define(self, b):
         tenant, kind = b.sized().decode(), b.number(1)
@@ -603,12 +606,21 @@ class Log:
             family = b.sized()
             self.metadata[tenant, family] = (b.sized(), b.sized(), b.sized())
 
+    def take_exemplars(self, tenant, b):
+        for _ in range(b.varint()):
+            series, own = (tuple((b.sized(), b.sized()) for _ in range(b.varint()))
+                           for _ in range(2))
+            ring = self.exemplars.setdefault(tenant, {}).setdefault(series, [])
+            found = (b.zigzag(), double(b.number(8)), own)
+            if not ring or found > ring[-1]:
+                ring.append(found)
+
     def delete(self, stone):
         self.tombstones.append(stone)
         for (tenant, kind, labels), state in self.state.items():
             if (tenant == stone.tenant and kind == stone.kind and state[0] is not None and
                     stone.first <= state[0] <= stone.last and stone.matches(labels)):
-                state[0] = None if stone.first <= -2**63 else stone.first - 1
+                state[0] = None if stone.first <= -2**63 else stone.first - (kind == 0)
                 state[1] = 0
 
     def batch(self, record, b):
@@ -617,6 +629,10 @@ class Log:
             b.sized(), b.varint(), b.varint()
         if flags & 2:
             self.families(tenant, Bytes(b.sized()))
+        if flags & 4:
+            windows = list(self.windows)
+            windows[kind] = b.zigzag()
+            self.windows = windows
         ids, number = [], 0
         for _ in range(b.varint()):
             number += b.zigzag()
@@ -672,7 +688,7 @@ class Store:
         self.metrics, self.logs, self.chunks, self.partitions = {}, {}, 0, 0
         days, tombstones = catalog_read(directory + "/meta.mdb")
         log = Log(directory)
-        self.metadata = log.metadata
+        self.metadata, self.exemplars = log.metadata, log.exemplars
         stones = {t.lsn: t for t in log.tombstones}
         stones.update((lsn, Tombstone(lsn, payload)) for lsn, payload in tombstones)
         self.stones = list(stones.values())
