@@ -15,6 +15,7 @@
 #include "query/explain.h"
 #include "query/function.h"
 #include "query/histogram_work.h"
+#include "query/shared.h"
 
 #include <assert.h>
 #include <string.h>
@@ -413,12 +414,20 @@ static bool stream_invariant(struct evaluation *ev, const struct node *node,
     return ok;
 }
 
-static bool stream_any(struct evaluation *ev, const struct node *node, const struct grid *grid,
-                       struct sink *sink, struct error *err)
+static bool stream_plain(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                         struct sink *sink, struct error *err)
 {
     if (!node->invariant || grid->steps == 1)
         return stream_node(ev, node, grid, sink, err);
     return stream_invariant(ev, node, grid, sink, err);
+}
+
+static bool stream_any(struct evaluation *ev, const struct node *node, const struct grid *grid,
+                       struct sink *sink, struct error *err)
+{
+    if (ev->shared)
+        return shared_stream(ev, node, grid, sink, stream_plain, err);
+    return stream_plain(ev, node, grid, sink, err);
 }
 
 bool eval_stream(struct evaluation *ev, const struct node *node, const struct grid *grid,

@@ -35,6 +35,7 @@ struct budget;
 struct error;
 struct explain;
 struct function;
+struct shared;
 struct store;
 struct store_view;
 struct window_memo;
@@ -108,6 +109,7 @@ struct evaluation {
     const bool *stop;      /* atomic: a helper is to end; NULL: the query's own thread */
     bool varies;      /* what was read depends on the query's range: histograms (leaf_metric.c) */
     bool reset_hints; /* selectors tell histograms that were reset from unknown ones */
+    struct shared *shared;   /* equal subexpressions; NULL: there are none */
     struct explain *explain; /* NULL: nothing is measured per node */
     uint64_t
         *step_samples;     /* per step of the grid, samples that a step looks at; NULL: not asked */

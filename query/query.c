@@ -20,6 +20,7 @@
 #include "query/logql_format.h"
 #include "query/parse.h"
 #include "query/print.h"
+#include "query/shared.h"
 #include "storage/store.h"
 
 #include <stdlib.h>
@@ -333,7 +334,10 @@ static struct query_result *run(struct store *store, const struct query_request 
         .explain = explain,
         .deadline_ns = ns_add(clock_monotonic_ns(), r->limits.timeout_ns),
     };
+    if (r->language == QUERY_PROMQL)
+        ev.shared = shared_new(ast_root(ast));
     bool ok = run_root(&ev, ast, result, err);
+    shared_free(ev.shared);
     if (ok) {
         note_damage(annotations, ev.damage);
         take_annotations(result, annotations);

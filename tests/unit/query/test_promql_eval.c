@@ -302,9 +302,41 @@ static void the_plan_says_what_was_read(void **state)
     buffer_done(&out);
 }
 
+/* Twice the same is twice the value, to the bit. */
+static void equal_subexpressions_are_evaluated_once(void **state)
+{
+    (void)state;
+    static const char *const inner[] = {"sum by (host) (delta(a[1m]))", "a",
+                                        "max_over_time(a[1m:10s])", "count(a offset 1m) by (host)",
+                                        "sum(b) without (host)"};
+    for (size_t i = 0; i < COUNT_OF(inner); i++) {
+        char twice[256], once[256];
+        snprintf(twice, sizeof(twice), "-(%s) + 4 * (%s) - (%s)", inner[i], inner[i], inner[i]);
+        snprintf(once, sizeof(once), "2 * (%s)", inner[i]);
+        struct query_request r = range_of(twice), plain = range_of(once);
+        struct query_result *x = run(&r), *y = run(&plain);
+        assert_int_equal(x->stats.samples, y->stats.samples);
+        assert_int_equal(x->series_count, y->series_count);
+        for (size_t s = 0; s < x->series_count; s++) {
+            assert_true(labels_equal(x->series[s].labels, y->series[s].labels));
+            assert_int_equal(x->series[s].count, y->series[s].count);
+            for (size_t k = 0; k < x->series[s].count; k++)
+                assert_true(x->series[s].points[k].value == y->series[s].points[k].value);
+        }
+        query_result_free(x);
+        query_result_free(y);
+    }
+    /* Each place has its own info: it is evaluated at each. */
+    struct query_request r = range_of("rate(a[1m]) + rate(a[1m])");
+    struct query_result *result = run(&r);
+    assert_int_equal(result->info_count, 2);
+    query_result_free(result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_subexpressions_are_evaluated_once),
         cmocka_unit_test(statistics_count_what_each_step_looks_at),
         cmocka_unit_test(the_plan_says_what_was_read),
         cmocka_unit_test(range_results_are_sorted_by_labels),
