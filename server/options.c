@@ -339,6 +339,7 @@ void options_for_store(const struct options *o, struct store_options *out)
         .future_ns = window(o->future_ns),
         .wal_segment_size = o->wal_segment_size,
         .wal_size_max = o->wal_size_max,
+        .wal_plain = !o->wal_compression,
         .seal_interval_ns = o->seal_interval_ns,
         .head_memory_max = options_memory_share(o, o->head_memory, 2),
         .log_text_max = options_memory_share(o, o->log_text, 8),

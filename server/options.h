@@ -46,6 +46,7 @@ struct options {
 
     uint64_t wal_segment_size, wal_size_max, head_memory, log_text, series_max, tenants_max;
     int64_t seal_interval_ns, series_idle_ns;
+    bool wal_compression;
     bool allow_remote_fs, repair;
 
     uint64_t query_concurrency, query_threads, query_cache_memory, query_queue, query_samples,

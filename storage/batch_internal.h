@@ -24,6 +24,7 @@ struct batch {
     struct id_list ids;       /* the same series' ids */
 
     struct buffer body;     /* groups of samples, or entries */
+    struct buffer packed;   /* how `body` stands in the log; empty: as it is */
     struct buffer rich;     /* scratch: a rich sample */
     struct buffer metadata; /* items only */
     uint64_t metadata_count;

@@ -85,7 +85,7 @@ bool committer_problem(struct committer *c, struct error *err)
 
 static size_t batch_size(const struct batch *batch)
 {
-    return batch->body.size + batch->head_bytes.size + batch->exemplars.size;
+    return batch->body.size + batch->packed.size + batch->head_bytes.size + batch->exemplars.size;
 }
 
 /* While a sync hangs, senders must not fill the memory: half of what the head may take. */
@@ -337,12 +337,14 @@ static void encode_batch(struct committer *c, struct batch *batch)
 {
     define_series(c, batch);
     batch->lsn = next_lsn(c);
+    bool packed = batch->packed.size > 0;
     enum wal_type type = batch->tombstone                    ? WAL_TOMBSTONE
                          : batch->head->kind == STORE_METRIC ? WAL_SAMPLES
+                         : packed                            ? WAL_PACKED_ENTRIES
                                                              : WAL_ENTRIES;
     size_t start = record_begin(c, type, (uint32_t)c->records);
     buffer_append_slice(&c->bytes, buffer_slice(&batch->head_bytes));
-    buffer_append_slice(&c->bytes, buffer_slice(&batch->body));
+    buffer_append_slice(&c->bytes, buffer_slice(packed ? &batch->packed : &batch->body));
     wal_record_end(&c->bytes, start);
     if (batch->exemplar_count == 0)
         return;

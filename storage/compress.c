@@ -27,7 +27,9 @@ enum {
  */
 static const struct {
     int level, strategy, min_match, search_log;
-} efforts[] = {[COMPRESS_HOT] = {1, ZSTD_fast, 7, 1}, [COMPRESS_CLOSED] = {6, ZSTD_lazy2, 6, 5}};
+} efforts[] = {[COMPRESS_LOG] = {-7, ZSTD_fast, 7, 1},
+               [COMPRESS_HOT] = {1, ZSTD_fast, 7, 1},
+               [COMPRESS_CLOSED] = {6, ZSTD_lazy2, 6, 5}};
 
 /* What one thread keeps; freed by the key's destructor. */
 struct contexts {
@@ -127,7 +129,7 @@ bool compress_block(struct slice in, enum compress_effort effort, struct buffer 
         return false;
     buffer_clear(&c->rest);
     buffer_clear(&c->digits);
-    if (hex_pack(in, &mark, &c->rest, &c->digits)) {
+    if (effort != COMPRESS_LOG && hex_pack(in, &mark, &c->rest, &c->digits)) {
         buffer_put8(out, mark);
         buffer_put_varint(out, c->rest.size);
         buffer_put_sized(out, buffer_slice(&c->digits));

@@ -17,8 +17,8 @@
 struct buffer;
 struct error;
 
-/* While data comes in, and for a day's rest. */
-enum compress_effort { COMPRESS_HOT, COMPRESS_CLOSED };
+/* On the way into the write-ahead log, while data comes in, and for a day's rest. */
+enum compress_effort { COMPRESS_LOG, COMPRESS_HOT, COMPRESS_CLOSED };
 
 /* Append `in` compressed to `out`; ERR_LIMIT when `out` is at its limit. */
 bool compress_block(struct slice in, enum compress_effort effort, struct buffer *out,

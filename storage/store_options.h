@@ -55,6 +55,7 @@ struct store_options {
     int64_t past_ns[STORE_KINDS];         /* how old an entry may be: metrics -1, logs 7 days */
     size_t wal_segment_size;              /* 64 MiB */
     size_t wal_size_max;      /* 1 GiB: above it the oldest segment's chunks are sealed */
+    bool wal_plain;           /* text in the log as it is, not compressed */
     int64_t seal_interval_ns; /* how often the sealer looks: 15 s; -1 only store_seal() */
     size_t head_memory_max;   /* 512 MiB: above it writes get ERR_UNAVAILABLE */
     size_t log_text_max;      /* 32 MiB: log text not sealed; above it batches of logs wait */

@@ -75,9 +75,9 @@ static const char *check_series(struct segment *s, struct slice payload)
     return reader_left(&in) == 0 ? NULL : "malformed series record";
 }
 
-static const char *check_batch(const struct segment *s, struct slice payload)
+static const char *check_batch(const struct segment *s, const struct wal_record *record)
 {
-    struct reader in = reader_of(payload);
+    struct reader in = reader_of(record->payload);
     struct wal_batch batch;
     if (!wal_batch_read(&in, &batch))
         return "malformed batch";
@@ -90,7 +90,12 @@ static const char *check_batch(const struct segment *s, struct slice payload)
         if (!series_known(s, &key))
             return "a batch names a series that the segment does not define";
     }
-    return NULL;
+    if (record->type != WAL_PACKED_ENTRIES)
+        return NULL;
+    AUTO(buffer_done) struct buffer entries;
+    struct slice body;
+    buffer_init(&entries, WAL_PAYLOAD_MAX);
+    return wal_entries_unpack(&in, &entries, &body) ? NULL : "entries that do not unpack";
 }
 
 static const char *check_record(struct segment *s, const struct wal_record *record)
@@ -100,7 +105,8 @@ static const char *check_record(struct segment *s, const struct wal_record *reco
         return check_series(s, record->payload);
     case WAL_SAMPLES:
     case WAL_ENTRIES:
-        return check_batch(s, record->payload);
+    case WAL_PACKED_ENTRIES:
+        return check_batch(s, record);
     case WAL_TOMBSTONE: {
         struct error ignored = {0};
         struct tombstone *tombstone = tombstone_read(record->payload, record->lsn, &ignored);

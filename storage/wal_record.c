@@ -1,7 +1,9 @@
 /* wal_record.c - framing, checksums and the heads of payloads (see wal_record.h). */
 #include "storage/wal_record.h"
 
+#include "base/error.h"
 #include "base/hash.h"
+#include "storage/compress.h"
 
 static const char magic[8] = {'E', 't', 'i', 'n', 'd', 'W', 'A', 'L'};
 
@@ -62,7 +64,7 @@ bool wal_record_peek(const uint8_t head[WAL_RECORD_HEAD], struct wal_record *rec
     record->type = head[20];
     record->in_group = head[21] | (uint32_t)head[22] << 8 | (uint32_t)head[23] << 16;
     return record->size <= WAL_PAYLOAD_MAX && record->type >= WAL_SERIES &&
-           record->type <= WAL_EXEMPLARS;
+           record->type <= WAL_PACKED_ENTRIES;
 }
 
 bool wal_record_verify(struct slice bytes)
@@ -175,4 +177,20 @@ bool wal_batch_read(struct reader *in, struct wal_batch *batch)
     return !in->failed && kind < STORE_KINDS && batch->tenant.size > 0 &&
            batch->tenant.size <= TENANT_NAME_MAX && batch->id.producer.size <= PRODUCER_NAME_MAX &&
            batch->series_count <= reader_left(in);
+}
+
+bool wal_entries_unpack(struct reader *in, struct buffer *scratch, struct slice *body)
+{
+    struct error ignored = {0};
+    uint64_t size = read_varint(in);
+    buffer_clear(scratch);
+    if (in->failed || size > WAL_PAYLOAD_MAX)
+        return false;
+    char *room = buffer_reserve(scratch, (size_t)size);
+    if (room == NULL ||
+        !decompress_block(slice_of(in->at, reader_left(in)), room, (size_t)size, &ignored))
+        return false;
+    buffer_advance(scratch, (size_t)size);
+    *body = buffer_slice(scratch);
+    return true;
 }

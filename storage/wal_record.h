@@ -17,7 +17,7 @@
 enum {
     WAL_HEADER_SIZE = 64,
     WAL_RECORD_HEAD = 24,
-    WAL_VERSION = 3, /* 1: without tombstones; 2: without exemplars */
+    WAL_VERSION = 4, /* 3: without packed entries; 2: exemplars; 1: tombstones */
     WAL_DURABLE = 1, /* segment flag */
     WAL_PAYLOAD_MAX = 256 * 1024 * 1024,
     WAL_LABELS_MAX = 65535
@@ -30,7 +30,8 @@ enum wal_type {
     WAL_METADATA = 4,
     WAL_PRODUCERS = 5,
     WAL_TOMBSTONE = 6,
-    WAL_EXEMPLARS = 7
+    WAL_EXEMPLARS = 7,
+    WAL_PACKED_ENTRIES = 8
 };
 
 struct wal_segment_header {
@@ -86,5 +87,8 @@ struct wal_batch {
 };
 void wal_batch_write(struct buffer *out, const struct wal_batch *batch); /* ids follow */
 bool wal_batch_read(struct reader *in, struct wal_batch *batch) MUST_CHECK;
+
+/* Behind the ids of a record of packed entries: the entries, in `scratch`.  False: malformed. */
+bool wal_entries_unpack(struct reader *in, struct buffer *scratch, struct slice *body) MUST_CHECK;
 
 #endif

@@ -64,6 +64,7 @@ struct replay {
     struct table mark_table;
     ARRAY(struct label) labels; /* scratch */
     struct series_list table;   /* scratch: of the batch at hand */
+    struct buffer unpacked;     /* scratch: its entries */
     struct id_map *covering;    /* of the batch at hand */
     ARRAY(struct wal_known) known;
     uint64_t next_lsn; /* 0: not known yet */
@@ -293,9 +294,12 @@ static bool replay_batch(struct replay *r, const struct wal_record *record, stru
     if (map == NULL || !read_table(r, &in, map, batch.series_count, err))
         return false;
     r->covering = map;
+    struct slice body = slice_of(in.at, reader_left(&in));
+    if (record->type == WAL_PACKED_ENTRIES && !wal_entries_unpack(&in, &r->unpacked, &body))
+        return malformed("batch of packed entries", err);
     struct apply_sealed sealed = {covers, r};
     struct apply_result applied = {0};
-    struct apply_batch apply = {.body = slice_of(in.at, reader_left(&in)),
+    struct apply_batch apply = {.body = body,
                                 .table = r->table.items,
                                 .table_count = r->table.count,
                                 .lsn = record->lsn,
@@ -364,6 +368,7 @@ static bool replay_record(struct replay *r, const struct wal_record *record, str
         return replay_series(r, record->payload, err);
     case WAL_SAMPLES:
     case WAL_ENTRIES:
+    case WAL_PACKED_ENTRIES:
         return replay_batch(r, record, err);
     case WAL_METADATA:
         return replay_metadata(r, record->payload, err);
@@ -555,6 +560,7 @@ static void replay_done(struct replay *r)
     array_done(&r->days);
     array_done(&r->marks);
     table_done(&r->mark_table);
+    buffer_done(&r->unpacked);
     array_done(&r->labels);
     array_done(&r->table);
     array_done(&r->known);
@@ -564,6 +570,7 @@ bool store_replay_wal(struct store *store, struct error *err)
 {
     int64_t start = clock_monotonic_ns();
     struct replay r = {.store = store};
+    buffer_init(&r.unpacked, WAL_PAYLOAD_MAX);
     uint64_t *numbers;
     size_t count;
     if (!wal_segments(store->directory, &numbers, &count, err))

@@ -26,7 +26,7 @@ static void frame_records(struct buffer *out, const uint8_t *data, size_t size)
         size_t length = bytes_get16(data + 1);
         if (length > size - 3)
             length = size - 3;
-        size_t start = wal_record_begin(out, lsn++, (enum wal_type)(data[0] % 7), 0);
+        size_t start = wal_record_begin(out, lsn++, (enum wal_type)(data[0] % 9), 0);
         buffer_append(out, data + 3, length);
         wal_record_end(out, start);
         data += 3 + length;

@@ -217,7 +217,7 @@ static void a_newer_version_is_refused(void **state)
     header.version = WAL_VERSION + 1;
     wal_header_write(&header, (uint8_t *)segment.data);
     replace_log(f, segment.data, segment.size);
-    expect_refusal(f, ERR_UNSUPPORTED, "log format 4");
+    expect_refusal(f, ERR_UNSUPPORTED, "log format 5");
     header.version = 1;
     wal_header_write(&header, (uint8_t *)segment.data);
     replace_log(f, segment.data, segment.size);
