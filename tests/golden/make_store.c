@@ -225,6 +225,28 @@ static void write_logs(struct store *store, int from, int to)
     }
 }
 
+/* One batch of so many lines that it stands packed in the log. */
+static void write_large(struct store *store, int at)
+{
+    struct error err = {0};
+    struct batch *batch = begin(store, "default", STORE_LOG);
+    struct label labels[] = {{SLICE("app"), SLICE("large")}};
+    int64_t stream = batch_define(batch, 1, slice_from_text(NULL), labels, 1, &err);
+    check(stream >= 0, &err);
+    for (int i = 0; i < 80; i++) {
+        char line[200];
+        int n = snprintf(line, sizeof(line),
+                         "line %d of a batch, which has enough of them to be worth packing: %d", i,
+                         i * i);
+        struct label pair = {SLICE("n"), SLICE("v")};
+        int64_t time_ns = day_ns + at * STEP_S * NS_PER_SECOND + i;
+        check(batch_entry(batch, (uint32_t)stream, time_ns, slice_of(line, (size_t)n), &pair,
+                          (size_t)i % 2, &err),
+              &err);
+    }
+    commit(batch);
+}
+
 /* ---- all ------------------------------------------------------------------------------- */
 
 static void delete_some(struct store *store, const char *shape, int from, int to)
@@ -274,6 +296,7 @@ int main(int argc, char **argv)
     delete_some(store, "2|3", CLOSED - 60, CLOSED + 60); /* of both days, waits */
     write_metrics(store, CLOSED + SEALED, CLOSED + SEALED + OPEN);
     write_logs(store, CLOSED + SEALED, CLOSED + SEALED + OPEN);
+    write_large(store, CLOSED + SEALED + OPEN);
     delete_some(store, "6", CLOSED + SEALED + 5, CLOSED + SEALED + 10);
     store_abandon(store); /* as a crash leaves it */
     return 0;

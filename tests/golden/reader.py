@@ -582,7 +582,7 @@ class Log:
                 b = Bytes(payload)
                 if kind == 1:
                     self.define(b)
-                elif kind in (2, 3):
+                elif kind in (2, 3, 7):
                     self.batch(kind, b)
                 elif kind == 4:
                     self.families(b.sized().decode(), b)
@@ -638,7 +638,11 @@ class Log:
             number += b.zigzag()
             ids.append(number)
         labels = [self.series[tenant, kind, i] for i in ids]
-        if record == 3:
+        if record == 7:
+            size = b.varint()
+            b = Bytes(zstandard.ZstdDecompressor().decompress(b.take(b.left()), max_output_size=size))
+            need(b.left() == size, "the size of packed entries")
+        if record in (3, 7):
             self.lines(tenant, labels, b)
         else:
             self.samples(tenant, labels, b)
