@@ -472,7 +472,7 @@ def records(path, is_last):
         data = f.read()
     need(data[:8] == b"EtindWAL", "a segment's magic")
     version, _, number, first_lsn = struct.unpack_from("<IIQQ", data, 8)
-    need(version in (1, 2, 3), "a format of the log that is not known")
+    need(version in (1, 2, 3, 4), "a format of the log that is not known")
     need(xxhash.xxh3_64_intdigest(data[:56]) == struct.unpack_from("<Q", data, 56)[0],
          "a segment's header")
     need(number == int(os.path.basename(path)[:-4]), "a segment's number")
@@ -582,7 +582,7 @@ class Log:
                 b = Bytes(payload)
                 if kind == 1:
                     self.define(b)
-                elif kind in (2, 3, 7):
+                elif kind in (2, 3, 8):
                     self.batch(kind, b)
                 elif kind == 4:
                     self.families(b.sized().decode(), b)
@@ -638,11 +638,11 @@ class Log:
             number += b.zigzag()
             ids.append(number)
         labels = [self.series[tenant, kind, i] for i in ids]
-        if record == 7:
+        if record == 8:
             size = b.varint()
             b = Bytes(zstandard.ZstdDecompressor().decompress(b.take(b.left()), max_output_size=size))
             need(b.left() == size, "the size of packed entries")
-        if record in (3, 7):
+        if record in (3, 8):
             self.lines(tenant, labels, b)
         else:
             self.samples(tenant, labels, b)
