@@ -51,6 +51,9 @@ static enum error_code code_of(int number)
         return ERR_NOT_FOUND;
     case ENOSPC:
     case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
         return ERR_UNAVAILABLE;
     default:
         return ERR_IO;

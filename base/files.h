@@ -38,7 +38,7 @@ extern const struct file_hooks *file_hooks;
 int file_open(const char *path, int flags, mode_t mode, struct error *err) MUST_CHECK;
 void fd_drop(int *fd); /* for AUTO: closes unless negative */
 
-/* All bytes, or false.  A full disk is ERR_UNAVAILABLE, anything else ERR_IO. */
+/* All bytes, or false.  A full disk, like want of descriptors, is ERR_UNAVAILABLE, else ERR_IO. */
 bool file_write_at(int fd, const void *data, size_t size, uint64_t offset, struct error *err)
     MUST_CHECK;
 bool file_read_at(int fd, void *data, size_t size, uint64_t offset, struct error *err) MUST_CHECK;

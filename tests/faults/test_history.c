@@ -8,8 +8,8 @@
  * it hands over next and the last one acknowledged.  Two readers note what was
  * acknowledged, read, and note what was handed over: the read must hold every
  * entry up to the first, none above the second, and each once.  All the while a
- * thread seals.  At the end the store is let go of as by a kill and opened
- * again: everything must still be there.
+ * thread seals and closes the days that are over.  At the end the store is let go of as by a kill
+ * and opened again: everything must still be there.
  */
 #include "base/clock.h"
 #include "base/compiler.h"
@@ -58,7 +58,7 @@ static unsigned load(const unsigned *number)
 /* Every seventh goes to a time of its own in the past. */
 static int64_t time_of(unsigned number)
 {
-    int64_t time = START_NS + (int64_t)number * 500 * NS_PER_MS;
+    int64_t time = START_NS + (int64_t)number * 20 * NS_PER_SECOND; /* 4,320 make a day */
     return number % LATE_EVERY == LATE_EVERY - 1 ? time - 40 * NS_PER_SECOND - 250 * NS_PER_MS
                                                  : time;
 }
@@ -70,7 +70,7 @@ static struct store_options options_of(const char *directory)
                                   .retention_ns = -1,
                                   .future_ns = -1,
                                   .past_ns = {-1, -1},
-                                  .out_of_order_ns = {-1, -1},
+                                  .out_of_order_ns = {5 * NS_PER_MINUTE, 5 * NS_PER_MINUTE},
                                   .seal_interval_ns = -1,
                                   .wal_segment_size = 128 * 1024};
 }
@@ -125,10 +125,16 @@ static void *run_writer(void *context)
 static void *run_sealer(void *context)
 {
     (void)context;
-    while (!__atomic_load_n(&stopping, __ATOMIC_ACQUIRE)) {
+    for (unsigned pass = 0; !__atomic_load_n(&stopping, __ATOMIC_ACQUIRE); pass++) {
         struct error err = {0};
         if (!store_seal(store, &err))
             fail("seal", 0, 0, err.message);
+        unsigned oldest = NUMBERS_MAX;
+        for (unsigned i = 0; i < WRITERS; i++)
+            if (load(&writers[i].acknowledged) < oldest)
+                oldest = load(&writers[i].acknowledged);
+        if (pass % 16 == 15 && !store_close_days(store, time_of(oldest), &err))
+            fail("close", 0, 0, err.message);
         usleep(3000);
     }
     return NULL;
