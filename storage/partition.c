@@ -289,8 +289,12 @@ static bool state_load(struct partition *p, struct error *err)
     if (!reading_begin(&r, p, DB_GROUPS, NULL, err))
         return false;
     bool ok = reading_get(&r, DB_META, SLICE("state"), &value, err);
+    if (ok && value.data != NULL && state_is_newer(value))
+        ok = error_set(err, ERR_UNSUPPORTED,
+                       "%s has format %u, written by a newer version; this one reads up to %u",
+                       p->env->path, bytes_get32(value.data), (unsigned)PARTITION_FORMAT);
     if (ok && value.data != NULL && !state_get(value, &p->state))
-        ok = reading_corrupt(&r, "malformed state, or a newer format", err);
+        ok = reading_corrupt(&r, "malformed state", err);
     ok = ok && reading_get(&r, DB_META, SLICE("closed"), &value, err);
     if (ok && value.data != NULL && !closed_get(value, &p->closed))
         ok = reading_corrupt(&r, "malformed row of the close", err);

@@ -39,6 +39,11 @@ void state_put(char out[STATE_SIZE], const struct partition_state *s)
     bytes_put32(out + 36, checksum32(out, 36));
 }
 
+bool state_is_newer(struct slice in)
+{
+    return in.size >= 4 && bytes_get32(in.data) > PARTITION_FORMAT;
+}
+
 bool state_get(struct slice in, struct partition_state *s)
 {
     if (in.size != STATE_SIZE || bytes_get32(in.data + 36) != checksum32(in.data, 36))

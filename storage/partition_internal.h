@@ -154,6 +154,8 @@ struct slice key_postings(char key[12], uint32_t name, uint32_t value, uint32_t 
 
 enum { STATE_SIZE = 40, SUMMARY_SIZE = 48, CLOSED_SIZE = 16 };
 void state_put(char out[STATE_SIZE], const struct partition_state *s);
+/* Of a format that this version does not know?  Its page was compared with its checksum. */
+bool state_is_newer(struct slice in);
 bool state_get(struct slice in, struct partition_state *s);
 void closed_put(char out[CLOSED_SIZE], const struct partition_closed *c);
 bool closed_get(struct slice in, struct partition_closed *c);
