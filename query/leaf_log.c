@@ -217,20 +217,40 @@ static bool take_plain(struct log_worker *worker, const struct entry_block *bloc
     return find_group(worker, &worker->near[slot].group, err);
 }
 
+/* Is the metadata nothing to the pipeline and the groups?  `*idle`: the last such, of this block.
+ */
+static bool is_idle(const struct log_worker *worker, struct labels metadata,
+                    const struct label **idle)
+{
+    if (metadata.count == 0 || metadata.items == *idle)
+        return true;
+    if (worker->leaf->by == NULL)
+        return false;
+    for (size_t i = 0; i < metadata.count; i++)
+        if (log_program_uses(worker->leaf->program, metadata.items[i].name))
+            return false;
+    *idle = metadata.items;
+    return true;
+}
+
 static bool take_lines(struct log_worker *worker, const struct entry_block *block,
                        struct error *err)
 {
     static const struct labels none = {NULL, 0};
     struct pipeline_run *run = worker->run;
+    const struct label *idle = NULL;
     for (size_t i = 0; i < block->count; i++) {
         struct slice line = block_line(block, i);
-        struct labels metadata = block->metadata ? block->metadata[i] : none;
+        struct labels all = block->metadata ? block->metadata[i] : none;
+        struct labels metadata = is_idle(worker, all, &idle) ? none : all;
         int64_t time_ns = block->times_ns[i];
         int kept = block->exact ? pipeline_run_tested(run, time_ns, line, metadata, err)
                                 : pipeline_run_entry(run, time_ns, line, metadata, err);
         if (kept < 0)
             return false;
-        if (kept && !add_entry(worker, time_ns, err))
+        if (kept && entry_error(worker).size > 0) /* shown with all its labels */
+            kept = pipeline_run_entry(run, time_ns, line, all, err);
+        if (kept < 0 || (kept && !add_entry(worker, time_ns, err)))
             return false;
         worker->ev->stats->lines_after_filter += (uint64_t)kept;
     }

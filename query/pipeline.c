@@ -306,6 +306,23 @@ bool run_wants(const struct pipeline_run *run, struct slice name)
     return !log_labels_is_extracted(&run->labels, name);
 }
 
+bool log_program_uses(const struct log_program *program, struct slice name)
+{
+    static const struct slice suffix = {"_extracted", 10};
+    if (!program->restricted || slice_starts_with(name, SLICE("__error")))
+        return true;
+    if (is_needed(program, name))
+        return true;
+    /* A label of the stream of that name would make it name_extracted. */
+    for (size_t i = 0; i < program->needed.count; i++) {
+        struct slice needed = program->needed.items[i];
+        if (needed.size == name.size + suffix.size && slice_starts_with(needed, name) &&
+            slice_ends_with(needed, suffix))
+            return true;
+    }
+    return false;
+}
+
 bool run_wants_nothing(const struct pipeline_run *run)
 {
     return run->program->restricted && run->program->needed.count == 0;

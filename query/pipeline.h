@@ -55,6 +55,9 @@ const struct predicate *log_program_predicate(const struct log_program *program)
 bool log_program_needs_line(const struct log_program *program);
 /* Can the pipeline's outcome be told from the stream alone (no stages at all)? */
 bool log_program_is_empty(const struct log_program *program);
+/* Can a label of that name, given as metadata, change anything but the labels that all are shown?
+ */
+bool log_program_uses(const struct log_program *program, struct slice name);
 /* Nothing but line filters that log_program_predicate covers. */
 bool log_program_is_predicate(const struct log_program *program);
 
