@@ -120,20 +120,16 @@ static void describe(const struct push *push, struct buffer *out, const struct r
 
 void push_refuse_time(struct push *push, uint32_t series, int64_t time_ns)
 {
-    const struct options *o = push->call->server->options;
-    int64_t now_ns = push->call->now_ns;
+    int64_t oldest_ns, newest_ns;
+    batch_bounds(push->batch, &oldest_ns, &newest_ns);
     push->untimely++;
     if (push->shown == PUSH_REASONS_SHOWN)
         return;
-    bool limited = push->kind == STORE_LOG && o->logs_reject_old;
-    int64_t age_ns = limited ? o->logs_max_age_ns : INT64_MAX;
-    if (o->retention_ns > 0 && o->retention_ns < age_ns)
-        age_ns = o->retention_ns;
     struct refusal refusal = {
-        .reason = time_ns > now_ns ? REFUSED_TOO_NEW : REFUSED_TOO_OLD,
+        .reason = time_ns > newest_ns ? REFUSED_TOO_NEW : REFUSED_TOO_OLD,
         .labels = batch_labels(push->batch, series),
         .time_ns = time_ns,
-        .bound_ns = time_ns > now_ns ? ns_add(now_ns, o->future_ns) : ns_sub(now_ns, age_ns),
+        .bound_ns = time_ns > newest_ns ? newest_ns : oldest_ns,
     };
     push->shown++;
     describe(push, &push->report, &refusal);

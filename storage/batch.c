@@ -246,6 +246,12 @@ int64_t batch_define(struct batch *batch, uint32_t format, struct slice key, str
     return add_series(batch, series, series->id);
 }
 
+void batch_bounds(const struct batch *batch, int64_t *oldest_ns, int64_t *newest_ns)
+{
+    *oldest_ns = batch->oldest_ns;
+    *newest_ns = batch->newest_ns;
+}
+
 struct labels batch_labels(struct batch *batch, uint32_t number)
 {
     assert(number < batch->table.count);

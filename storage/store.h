@@ -103,6 +103,9 @@ void batch_find_many(struct batch *batch, uint32_t format, const struct slice *k
 int64_t batch_define(struct batch *batch, uint32_t format, struct slice key, struct label *labels,
                      size_t count, struct error *err);
 
+/* The times between which the batch takes entries. */
+void batch_bounds(const struct batch *batch, int64_t *oldest_ns, int64_t *newest_ns);
+
 /* The canonical labels of series number `series` (valid while the batch lives). */
 struct labels batch_labels(struct batch *batch, uint32_t series);
 

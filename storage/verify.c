@@ -14,6 +14,7 @@
 #include "storage/guard.h"
 #include "storage/page_sums.h"
 #include "storage/partition_copy.h"
+#include "storage/tombstones.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -159,7 +160,11 @@ static bool catalog_walk(struct catalog *catalog, uint64_t *tenant_count, struct
         if (!catalog_metadata(catalog, tenants[i], SLICE(""), arena, &items, &item_count, err))
             return false;
     *tenant_count += count;
-    return catalog_producers(catalog, INT64_MIN, arena, &producers, &item_count, err);
+    struct tombstones *tombstones = tombstones_new();
+    bool ok = catalog_producers(catalog, INT64_MIN, arena, &producers, &item_count, err) &&
+              catalog_load_tombstones(catalog, tombstones, err);
+    tombstones_free(tombstones);
+    return ok;
 }
 
 static void page_finding(void *context, const char *text)

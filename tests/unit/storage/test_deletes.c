@@ -6,6 +6,7 @@
 
 #include "store_helpers.h"
 
+#include <pthread.h>
 #include <sys/wait.h>
 
 #define MINUTE   NS_PER_MINUTE
@@ -285,6 +286,84 @@ static void a_view_from_before_keeps_what_it_saw(void **state)
     cursor_close(cursor);
 }
 
+/* ---- threads -------------------------------------------------------------- */
+
+struct traffic {
+    struct fixture *f;
+    int64_t written; /* atomic: acknowledged samples of `a` */
+    bool stopping;   /* atomic */
+};
+
+static void *write_on(void *context)
+{
+    struct traffic *t = context;
+    while (!__atomic_load_n(&t->stopping, __ATOMIC_ACQUIRE)) {
+        int64_t next = __atomic_load_n(&t->written, __ATOMIC_ACQUIRE) + 1;
+        struct batch *batch = new_batch(t->f, STORE_METRIC);
+        uint32_t a = define(batch, "m", "a"), b = define(batch, "m", "b");
+        batch_sample(batch, a, T0 + next * NS_PER_MS, 1, NULL);
+        batch_sample(batch, b, T0 + next * NS_PER_MS, 1, NULL);
+        commit(batch);
+        __atomic_store_n(&t->written, next, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+static void *seal_on(void *context)
+{
+    struct traffic *t = context;
+    while (!__atomic_load_n(&t->stopping, __ATOMIC_ACQUIRE)) {
+        seal(t->f);
+        clean(t->f);
+        usleep(2000);
+    }
+    return NULL;
+}
+
+/* Of `a` nothing that was acknowledged before the delete began, of `b` all. */
+static void check_after_delete(struct fixture *f, int64_t before)
+{
+    struct error err = {0};
+    struct cursor_request request = {.tenant = SLICE("t"),
+                                     .start_ns = INT64_MIN,
+                                     .end_ns = INT64_MAX,
+                                     .projection = CURSOR_TIMES | CURSOR_VALUES};
+    struct cursor *cursor = cursor_open(f->store, &request, &err);
+    assert_non_null(cursor);
+    struct cursor_reader *reader = cursor_reader_new(cursor);
+    for (size_t i = 0; i < cursor_series_count(cursor); i++) {
+        struct sample_column column;
+        struct slice app = labels_get(cursor_labels(cursor, i), SLICE("app"));
+        assert_true(cursor_read_samples(reader, i, &column, &err));
+        if (slice_equal(app, SLICE("b")))
+            assert_true(column.count >= (size_t)before);
+        else
+            assert_true(column.count == 0 || column.times_ns[0] > T0 + before * NS_PER_MS);
+    }
+    cursor_reader_free(reader);
+    cursor_close(cursor);
+}
+
+static void deletes_are_in_force_beside_writers_and_the_sealer(void **state)
+{
+    struct traffic t = {.f = *state};
+    pthread_t writer, sealer;
+    assert_int_equal(pthread_create(&writer, NULL, write_on, &t), 0);
+    assert_int_equal(pthread_create(&sealer, NULL, seal_on, &t), 0);
+    for (int i = 0; i < 100; i++) {
+        int64_t before = __atomic_load_n(&t.written, __ATOMIC_ACQUIRE);
+        delete_app(t.f, STORE_METRIC, "a", INT64_MIN, INT64_MAX);
+        check_after_delete(t.f, before);
+    }
+    __atomic_store_n(&t.stopping, true, __ATOMIC_RELEASE);
+    pthread_join(writer, NULL);
+    pthread_join(sealer, NULL);
+    char *all = all_of(t.f, STORE_METRIC);
+    fixture_crash(t.f);
+    expect_same(t.f, STORE_METRIC, all);
+    free(all);
+}
+
 /* ---- crashes -------------------------------------------------------------- */
 
 static const char *const crash_points[] = {"delete.taken",     "wal.written",    "wal.synced",
@@ -369,6 +448,7 @@ int main(void)
         CASE(single_entries_go_by_content),
         CASE(bad_deletes_are_refused),
         CASE(a_view_from_before_keeps_what_it_saw),
+        CASE(deletes_are_in_force_beside_writers_and_the_sealer),
         CASE(crashes_neither_lose_a_delete_nor_bring_entries_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
