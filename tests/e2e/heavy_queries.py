@@ -9,7 +9,8 @@ import etinde as e2e
 
 report = e2e.Report()
 SERIES, SAMPLES = 200, 300
-SLOW = "sum(quantile_over_time(0.5, heavy[5m]))"
+# Regressions over 32,400 points, 10,000 of them for each series: no window slides there.
+SLOW = "sum(deriv(rate(heavy[5m])[9h:1s]))"
 
 
 def fill(etinde):
@@ -73,7 +74,7 @@ def push_meanwhile(etinde, end):
     report.equal("one of three has no place to wait, the others run out of time", statuses,
                  [503, 503, 503])
     texts = " ".join(a.text for a in answers)
-    report.contains("each says why", texts, "timed out", "too many queries")
+    report.contains("each says why", texts[:1000], "timed out", "too many queries")
     print(f"the slowest push beside the queries took {slowest * 1000:.0f} ms")
 
 
