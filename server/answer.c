@@ -61,6 +61,8 @@ void answer_labels(struct buffer *out, struct labels labels)
     buffer_append_byte(out, '}');
 }
 
+enum { SECONDS_MAX = 32 };
+
 static size_t put_digits(char *end, uint64_t value)
 {
     size_t size = 0;
@@ -71,26 +73,33 @@ static size_t put_digits(char *end, uint64_t value)
     return size;
 }
 
-void answer_seconds(struct buffer *out, int64_t ns, enum answer_style style)
+/* At `at`, which has room for SECONDS_MAX bytes; gives the end. */
+static char *put_seconds(char *at, int64_t ns, enum answer_style style)
 {
-    char text[32], *end = text + sizeof(text);
+    char text[SECONDS_MAX], *end = text + sizeof(text), *from = end;
     int64_t ms = ns / NS_PER_MS - (ns % NS_PER_MS < 0);
     uint64_t size_ms = ms < 0 ? (uint64_t)0 - (uint64_t)ms : (uint64_t)ms;
     unsigned fraction = (unsigned)(size_ms % 1000);
-    char *at = end;
     if (fraction > 0) {
         char digits[4] = {'.', (char)('0' + fraction / 100), (char)('0' + fraction / 10 % 10),
                           (char)('0' + fraction % 10)};
         size_t size = 4;
         while (style == ANSWER_LOKI && digits[size - 1] == '0')
             size--;
-        at -= size;
-        memcpy(at, digits, size);
+        from -= size;
+        memcpy(from, digits, size);
     }
-    at -= put_digits(at, size_ms / 1000);
+    from -= put_digits(from, size_ms / 1000);
     if (ms < 0)
-        *--at = '-';
-    buffer_append(out, at, (size_t)(end - at));
+        *--from = '-';
+    return mempcpy(at, from, (size_t)(end - from));
+}
+
+void answer_seconds(struct buffer *out, int64_t ns, enum answer_style style)
+{
+    char *room = buffer_reserve(out, SECONDS_MAX);
+    if (room)
+        buffer_advance(out, (size_t)(put_seconds(room, ns, style) - room));
 }
 
 static char number_form(enum answer_style style)
@@ -100,12 +109,17 @@ static char number_form(enum answer_style style)
 
 void answer_point(struct buffer *out, int64_t ns, double value, enum answer_style style)
 {
-    char text[DOUBLE_TEXT_MAX];
-    buffer_append_byte(out, '[');
-    answer_seconds(out, ns, style);
-    buffer_append(out, ",\"", 2);
-    buffer_append(out, text, double_format(text, value, number_form(style)));
-    buffer_append(out, "\"]", 2);
+    char *room = buffer_reserve(out, SECONDS_MAX + DOUBLE_TEXT_MAX + 8), *at = room;
+    if (room == NULL)
+        return;
+    *at++ = '[';
+    at = put_seconds(at, ns, style);
+    *at++ = ',';
+    *at++ = '"';
+    at += double_format(at, value, number_form(style));
+    *at++ = '"';
+    *at++ = ']';
+    buffer_advance(out, (size_t)(at - room));
 }
 
 const char *answer_type_name(const struct query_result *result)
