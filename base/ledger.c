@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MEASURE_EVERY_MS = 50, HIGH_PERCENT = 60, FULL_PERCENT = 85 };
+enum {
+    MEASURE_EVERY_MS = 50,
+    HIGH_PERCENT = 60,
+    RESERVE_PERCENT = 15,   /* for what runs already: above the rest it is full */
+    RESERVE_MIN = 16 << 20, /* what sealing takes meanwhile; a quarter at most */
+    RESERVE_MIN_PARTS = 4
+};
 
 static struct {
     int64_t used[LEDGER_PARTS];
@@ -60,12 +66,28 @@ void ledger_update(enum ledger_part part, size_t *counted, size_t now)
     *counted = now;
 }
 
+/* What is counted, or what the system says when that is more. */
+static size_t used_most(void)
+{
+    size_t total = ledger_total();
+    size_t anonymous = ledger_anonymous();
+    return anonymous > total ? anonymous : total;
+}
+
+static size_t reserve_of(size_t limit)
+{
+    size_t least =
+        limit / RESERVE_MIN_PARTS < RESERVE_MIN ? limit / RESERVE_MIN_PARTS : RESERVE_MIN;
+    size_t share = limit / 100 * RESERVE_PERCENT;
+    return share > least ? share : least;
+}
+
 bool ledger_take(enum ledger_part part, size_t size)
 {
     size_t limit = ledger_limit();
     if (limit != SIZE_MAX) {
-        size_t total = ledger_total();
-        if (total > limit || size > limit - total)
+        size_t used = used_most(), most = limit - reserve_of(limit) / 2;
+        if (used > most || size > most - used)
             return false;
     }
     ledger_add(part, (int64_t)size);
@@ -123,12 +145,8 @@ enum ledger_level ledger_pressure(void)
     size_t limit = ledger_limit();
     if (limit == SIZE_MAX)
         return LEDGER_CALM;
-    size_t used = ledger_total();
-    if (used < limit / 100 * FULL_PERCENT) {
-        size_t anonymous = ledger_anonymous();
-        used = anonymous > used ? anonymous : used;
-    }
-    if (used >= limit / 100 * FULL_PERCENT)
+    size_t used = used_most();
+    if (used >= limit - reserve_of(limit))
         return LEDGER_FULL;
     return used >= limit / 100 * HIGH_PERCENT ? LEDGER_HIGH : LEDGER_CALM;
 }
@@ -136,7 +154,7 @@ enum ledger_level ledger_pressure(void)
 bool ledger_is_spent(void)
 {
     size_t limit = ledger_limit();
-    return limit != SIZE_MAX && (ledger_total() >= limit || ledger_anonymous() >= limit);
+    return limit != SIZE_MAX && used_most() >= limit;
 }
 
 bool ledger_is_full(struct error *err)

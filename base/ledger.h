@@ -48,7 +48,10 @@ void ledger_add(enum ledger_part part, int64_t bytes);
 /* `*counted` says what of somebody's memory is in the ledger: bring it to `now`. */
 void ledger_update(enum ledger_part part, size_t *counted, size_t now);
 
-/* Count `size` bytes before they are taken; false, and nothing counted, over the limit. */
+/*
+ * Count `size` bytes before they are taken; false, and nothing counted, over the limit (of
+ * which a part is kept for those who give memory back, such as the sealer).
+ */
 bool ledger_take(enum ledger_part part, size_t size) MUST_CHECK;
 
 size_t ledger_used(enum ledger_part part);
@@ -63,7 +66,7 @@ void ledger_measure(void);
 enum ledger_level {
     LEDGER_CALM,
     LEDGER_HIGH, /* over 60%: seal early, drop caches */
-    LEDGER_FULL  /* over 85%: let nothing new in */
+    LEDGER_FULL  /* over 85%, with less than 107 MiB over 75%: let nothing new in */
 };
 enum ledger_level ledger_pressure(void);
 

@@ -223,6 +223,7 @@ static void run_on_query_thread(struct server *server, struct call *call)
     struct error err = {0};
     if (ledger_is_full(&err)) { /* those that run may end, no more begin */
         count_add(&server->counters.queries_rejected, 1);
+        store_make_room(server->store);
         call_fail(call, &err);
         return;
     }

@@ -37,7 +37,7 @@ enum {
     LOG_CHUNK_LARGE = 32 * 1024,
     SMALL_HEAD = 1024 * 1024, /* its log is replayed in milliseconds */
     SHORT_UNUSED_S = 30,      /* when memory is short */
-    TRIM_EVERY_S = 5,
+    TRIM_EVERY_S = 2,
     TRIM_BYTES = 8 * 1024 * 1024,
     LABELS_MAX = 65535
 };

@@ -341,6 +341,11 @@ bool store_retention(struct store *store, struct error *err)
     return sealer_retention(store, err);
 }
 
+void store_make_room(struct store *store)
+{
+    sealer_wake(store->sealer);
+}
+
 static bool memory_is_short(struct store *store, struct error *err)
 {
     uint64_t memory = store_counter(&store->head_memory);

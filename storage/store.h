@@ -221,6 +221,9 @@ bool store_retention(struct store *store, struct error *err) MUST_CHECK;
 bool store_retention_held(const struct store *store);
 bool store_confirm_clock(struct store *store, struct error *err) MUST_CHECK;
 
+/* Memory is short: seal and give back what can be, soon.  Any thread. */
+void store_make_room(struct store *store);
+
 /* Does the store take writes?  False fills `err` with the reason, which is an ERR_UNAVAILABLE. */
 bool store_writable(struct store *store, struct error *err) MUST_CHECK;
 
