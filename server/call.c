@@ -85,6 +85,7 @@ struct call *call_new(struct server *server, struct http_request *request,
     call->route = route;
     call->name = name;
     call->arena = arena_new_in_budget(CALL_ARENA_MAX);
+    call->damage = store_damage_new();
     call->now_ns = clock_now_ns(NULL);
     form_init(&call->form, call->arena);
     struct error err = {0};
@@ -101,6 +102,7 @@ void call_free(struct call *call)
         return;
     if (call->free_state)
         call->free_state(call->state);
+    store_damage_free(call->damage);
     arena_free(call->arena);
     free(call);
 }

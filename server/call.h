@@ -36,12 +36,13 @@ struct call {
     const struct route *route;
     struct arena *arena;
     struct form form;
-    struct slice name;   /* what stands for {} in the route's path, decoded */
-    struct slice tenant; /* from X-Scope-OrgID */
-    int64_t now_ns;      /* when it came, time of day */
-    int64_t queued_ns;   /* how long it waited for a thread */
-    bool *handed_over;   /* a push that runs on a pool thread tells here that it was committed */
-    void *state;         /* a push keeps its own here, freed by `free_state` */
+    struct slice name;           /* what stands for {} in the route's path, decoded */
+    struct slice tenant;         /* from X-Scope-OrgID */
+    int64_t now_ns;              /* when it came, time of day */
+    int64_t queued_ns;           /* how long it waited for a thread */
+    struct store_damage *damage; /* what reading names and series had to leave out */
+    bool *handed_over; /* a push that runs on a pool thread tells here that it was committed */
+    void *state;       /* a push keeps its own here, freed by `free_state` */
     void (*free_state)(void *state);
 };
 

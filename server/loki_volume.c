@@ -234,6 +234,7 @@ static bool count_all(struct volume *v)
             .series_max = v->call->server->limits.series_max,
             .memory_max = v->call->server->limits.memory_max,
             .cancel = &v->call->request->cancel,
+            .damage = v->call->damage,
         };
         struct cursor *cursor = cursor_open(v->call->server->store, &request, v->err);
         ok = cursor && count_cursor(v, cursor);

@@ -29,8 +29,19 @@ static bool read_names_call(struct call *call, struct names_call *n, struct erro
 
 static void end_answer(struct call *call, bool truncated)
 {
-    buffer_append_text(call_body(call),
-                       truncated ? ",\"warnings\":[\"results truncated due to limit\"]}" : "}");
+    struct buffer *out = call_body(call);
+    size_t damaged = store_damage_count(call->damage), count = 0;
+    struct slice warnings[STORE_DAMAGE_MAX + 1];
+    if (truncated)
+        warnings[count++] = SLICE("results truncated due to limit");
+    for (size_t i = 0; i < damaged; i++)
+        warnings[count++] = arena_printf(call->arena, "damaged data was left out: %s",
+                                         store_damage_text(call->damage, i));
+    if (count > 0) {
+        buffer_append_text(out, ",\"warnings\":");
+        answer_texts(out, warnings, count);
+    }
+    buffer_append_byte(out, '}');
     call_answer_json(call);
 }
 

@@ -167,6 +167,7 @@ bool names_read(struct call *call, enum query_language language, const struct se
             .end_ns = range_ns[1],
             .label = label,
             .limit = limit,
+            .damage = call->damage,
         };
         struct slice *found;
         size_t count;
@@ -254,6 +255,7 @@ static struct cursor *open_selector(struct call *call, enum query_language langu
         .end_ns = range_ns[1],
         .series_max = call->server->limits.series_max,
         .cancel = &call->request->cancel,
+        .damage = call->damage,
     };
     return cursor_open(call->server->store, &request, err);
 }
