@@ -169,6 +169,27 @@ static bool read_all(struct tombstone *t, struct error *err)
     return !in.failed && reader_left(&in) == 0 && !arena_exhausted(t->arena);
 }
 
+static uint64_t pair_key(struct slice name, struct slice value)
+{
+    uint64_t seed = hash64(name.size ? name.data : "", name.size, 0);
+    return hash64(value.size ? value.data : "", value.size, seed) | 1;
+}
+
+/* An equality of the only selector; of several rather one that is not the metric's name. */
+static uint64_t key_of(const struct tombstone *t)
+{
+    uint64_t key = 0;
+    if (t->selector_count != 1 || t->series_count > 0)
+        return 0;
+    for (size_t i = 0; i < t->selectors[0].count; i++) {
+        const struct matcher *m = &t->selectors[0].matchers[i];
+        bool is_metric = slice_equal(m->name, LABEL_NAME_METRIC);
+        if (m->type == MATCH_EQUAL && m->value.size > 0 && (key == 0 || !is_metric))
+            key = pair_key(m->name, m->value);
+    }
+    return key;
+}
+
 struct tombstone *tombstone_read(struct slice payload, uint64_t lsn, struct error *err)
 {
     struct tombstone *t = xcalloc(1, sizeof(*t));
@@ -178,8 +199,10 @@ struct tombstone *tombstone_read(struct slice payload, uint64_t lsn, struct erro
     t->payload =
         payload.size <= TOMBSTONE_SIZE_MAX ? arena_copy(t->arena, payload) : (struct slice){0};
     struct error why = {0};
-    if (read_all(t, &why))
+    if (read_all(t, &why)) {
+        t->key = key_of(t);
         return t;
+    }
     if (!arena_check(t->arena, "a delete", err)) {
         tombstone_unref(t);
         return NULL;
@@ -218,6 +241,7 @@ void tombstone_set_unref(struct tombstone_set *set)
         return;
     for (size_t i = 0; i < set->count; i++)
         tombstone_unref(set->items[i]);
+    free(set->keys);
     free(set);
 }
 
@@ -255,6 +279,25 @@ static void set_push(struct tombstone_set *set, struct tombstone *t)
     set->items[set->count++] = t;
 }
 
+static int key_order(const void *a, const void *b)
+{
+    uint64_t x = ((const struct tombstone_key *)a)->key, y = ((const struct tombstone_key *)b)->key;
+    return x < y ? -1 : x > y;
+}
+
+/* When all are in it. */
+static struct tombstone_set *set_finish(struct tombstone_set *set)
+{
+    set->keys = xcalloc(set->count, sizeof(*set->keys));
+    for (size_t i = 0; i < set->count; i++) {
+        set->keys[i] = (struct tombstone_key){set->items[i]->key, set->items[i]};
+        set->unkeyed += set->items[i]->key == 0;
+    }
+    if (set->count > 1)
+        qsort(set->keys, set->count, sizeof(*set->keys), key_order);
+    return set;
+}
+
 /* A new set with `t` in it, in the place of its LSN; NULL when it has that already. */
 static struct tombstone_set *set_with(const struct tombstone_set *old, struct tombstone *t)
 {
@@ -269,7 +312,7 @@ static struct tombstone_set *set_with(const struct tombstone_set *old, struct to
     set_push(set, t);
     for (; i < count; i++)
         set_push(set, old->items[i]);
-    return set;
+    return set_finish(set);
 }
 
 void tombstones_add(struct tombstones *ts, struct tombstone *t)
@@ -346,7 +389,7 @@ void tombstones_remove(struct tombstones *ts, const uint64_t *lsns, size_t count
                 set_push(set, old->items[k]);
         array_push(&dropped, set->count < old->count ? old : set);
         if (set->count < old->count)
-            ts->sets.items[i] = set;
+            ts->sets.items[i] = set_finish(set);
         if (set->count == 0) {
             ts->sets.items[i] = ts->sets.items[--ts->sets.count];
             array_push(&dropped, set);
@@ -420,21 +463,49 @@ int tombstone_touches(const struct tombstone *t, struct labels labels, struct er
     return find_series(t, labels) ? 1 : selectors_test(t, labels, err);
 }
 
+static bool add_hide(const struct tombstone *t, struct labels labels, int64_t start_ns,
+                     int64_t end_ns, struct hides *hides, struct error *err)
+{
+    if (t->start_ns > end_ns || t->end_ns < start_ns)
+        return true;
+    struct hide hide = {t->start_ns, t->end_ns, t->lsn, NULL};
+    int hit = selectors_test(t, labels, err);
+    if (hit < 0)
+        return false;
+    if (hit == 0)
+        hide.entries = find_series(t, labels);
+    if (hit > 0 || hide.entries)
+        array_push(hides, hide);
+    return true;
+}
+
+/* The first with this key or a higher one. */
+static size_t key_find(const struct tombstone_set *set, uint64_t key)
+{
+    size_t low = set->unkeyed, high = set->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (set->keys[middle].key < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 bool tombstone_set_hides(const struct tombstone_set *set, struct labels labels, int64_t start_ns,
                          int64_t end_ns, struct hides *hides, struct error *err)
 {
-    for (size_t i = 0; set && i < set->count; i++) {
-        const struct tombstone *t = set->items[i];
-        if (t->start_ns > end_ns || t->end_ns < start_ns)
-            continue;
-        struct hide hide = {t->start_ns, t->end_ns, t->lsn, NULL};
-        int hit = selectors_test(t, labels, err);
-        if (hit < 0)
+    if (set == NULL)
+        return true;
+    for (size_t i = 0; i < set->unkeyed; i++)
+        if (!add_hide(set->keys[i].tombstone, labels, start_ns, end_ns, hides, err))
             return false;
-        if (hit == 0)
-            hide.entries = find_series(t, labels);
-        if (hit > 0 || hide.entries)
-            array_push(hides, hide);
+    for (size_t k = 0; set->unkeyed < set->count && k < labels.count; k++) {
+        uint64_t key = pair_key(labels.items[k].name, labels.items[k].value);
+        for (size_t i = key_find(set, key); i < set->count && set->keys[i].key == key; i++)
+            if (!add_hide(set->keys[i].tombstone, labels, start_ns, end_ns, hides, err))
+                return false;
     }
     return true;
 }

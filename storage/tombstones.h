@@ -41,6 +41,7 @@ struct tombstone {
     uint32_t refs; /* atomic */
     bool persisted;
     uint64_t lsn;
+    uint64_t key; /* hash of a label that every series it touches has; 0: none is known */
     int64_t start_ns, end_ns; /* both included */
     struct arena *arena;
     struct slice tenant;
@@ -55,6 +56,11 @@ struct tombstone {
 struct tombstone_set {
     uint32_t refs; /* atomic */
     size_t count;
+    struct tombstone_key {
+        uint64_t key;
+        struct tombstone *tombstone;
+    } * keys;                  /* of all, by key: with thousands of deletes few are looked at */
+    size_t unkeyed;            /* so many stand first, with key 0 */
     struct tombstone *items[]; /* by LSN */
 };
 
