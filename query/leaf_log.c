@@ -373,6 +373,7 @@ static bool take_all(struct log_leaf *leaf, struct error *err)
     struct batch_source source = {
         .series = count,
         .batch_max = BATCH_SERIES,
+        .steps = leaf->groups.grid.steps,
         .work = leaf->counts_only ? 0 : cursor_entry_count(leaf->cursor),
         .leaf = leaf,
         .open = worker_open,

@@ -10,11 +10,12 @@
 
 #include "base/error.h"
 #include "base/predicate.h"
+#include "query/batches.h"
 #include "query/eval_internal.h"
 #include "query/pipeline.h"
 #include "storage/store.h"
 
-enum { LINE_MEMORY_MAX = 64 << 20 };
+enum { LINE_MEMORY_MAX = 64 << 20, PRIMED_MAX = 256 };
 
 struct source {
     struct entry_stream *stream;
@@ -243,6 +244,57 @@ static bool open_cursor(struct log_query *q, struct error *err)
     return true;
 }
 
+static void *prime_open(const void *leaf)
+{
+    return (void *)(uintptr_t)leaf;
+}
+
+static void prime_close(void *worker)
+{
+    (void)worker;
+}
+
+static bool prime_some(void *worker, struct evaluation *ev, size_t first, size_t end,
+                       struct column_batch *batch, struct error *err)
+{
+    struct log_query *q = worker;
+    (void)batch;
+    for (size_t i = first; i < end; i++) {
+        struct source *source = &q->sources[i];
+        if (!entry_stream_next(source->stream, &source->block, err))
+            return false;
+        source->loaded = true;
+        ev->stats->lines += source->block.scanned;
+        ev->stats->line_bytes += source->block.scanned_bytes;
+        if (!eval_tick(ev, source->block.scanned, err))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * The first block of every stream, on all cores: what is filtered hard is searched to its end
+ * before anything can be merged.  Not for very many streams, of which a merge may need but a few.
+ */
+static bool prime_sources(struct log_query *q, size_t count, struct error *err)
+{
+    static struct sink nowhere;
+    if (log_program_predicate(q->program)->count == 0 || q->ev->request->helpers == NULL ||
+        count < 2 || count > PRIMED_MAX)
+        return true;
+    struct batch_source source = {
+        .series = count,
+        .batch_max = BATCH_SERIES,
+        .steps = 1,
+        .work = cursor_entry_count(q->cursor),
+        .leaf = q,
+        .open = prime_open,
+        .close = prime_close,
+        .fill = prime_some,
+    };
+    return batches_stream(q->ev, &source, &nowhere, err);
+}
+
 static bool open_sources(struct log_query *q, struct error *err)
 {
     size_t count = cursor_series_count(q->cursor);
@@ -258,7 +310,17 @@ static bool open_sources(struct log_query *q, struct error *err)
         source->stream = entry_stream_open(q->reader, i, err);
         if (source->stream == NULL)
             return false;
-        source->key_ns = entry_stream_bound(source->stream);
+    }
+    if (!prime_sources(q, count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct source *source = &q->sources[i];
+        if (source->loaded && source->block.count == 0) {
+            entry_stream_close(TAKE(source->stream));
+            continue;
+        }
+        source->key_ns =
+            source->loaded ? source->block.times_ns[0] : entry_stream_bound(source->stream);
         q->heap[q->heap_size++] = (uint32_t)i;
     }
     for (size_t i = q->heap_size / 2; i-- > 0;)

@@ -660,6 +660,8 @@ static bool next_block(struct entry_stream *stream, struct entry_block *out, str
         if (give_whole(stream, chosen, out))
             return true;
         step(stream, chosen);
+        if (stream->active.count == 0 && stream->times.count > 0)
+            break; /* whoever reads a few entries needs no further chunk */
     }
     unsigned projection = stream->projection;
     *out = (struct entry_block){
