@@ -143,8 +143,8 @@ static void make_filter(struct buffer *out)
                                           " |> \"<_>level=<_>\"",
                                           " |= \"unpacked warn\"",
                                           " |~ \"^10\\\\.0\\\\.\"",
-                                          " |~ \"\xC5\xBF"
-                                          "age\""};
+                                          (" |~ \"\xC5\xBF"
+                                           "age\"")};
     for (uint32_t i = below(3); i > 0; i--)
         buffer_append_slice(out, slice_from_text(ONE(filters)));
 }
