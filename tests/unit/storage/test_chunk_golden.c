@@ -176,6 +176,38 @@ static void log_chunks_of_version_1_decode_to_what_went_in(void **state)
     check_entries("log-plain", false, CHUNK_LEVEL_PLAIN);
 }
 
+static struct slice filter_of(struct slice chunk)
+{
+    struct error err = {0};
+    struct chunk_parts parts;
+    struct entries_view view;
+    assert_true(chunk_split(chunk, &parts, &err) && chunk_entries_open(&parts, &view, &err));
+    return chunk_entries_filter(&view);
+}
+
+/* Filters ask for what earlier versions noted: the choice of elements is a part of the format. */
+static void filters_of_version_1_are_made_alike_for_ever(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct arena *arena = arena_new(64 << 20);
+    struct chunk_entries in = entries_make(arena, true), got;
+    struct buffer fresh, golden;
+    in.skip_index = true;
+    buffer_init(&fresh, GOLDEN_SIZE_MAX);
+    buffer_init(&golden, GOLDEN_SIZE_MAX);
+    assert_true(chunk_encode_entries(&in, 4711, 0, &fresh, &err));
+    golden_load("log-filter", buffer_slice(&fresh), &golden);
+    struct slice filter = filter_of(buffer_slice(&golden));
+    assert_true(filter.size > 64);
+    assert_true(slice_equal(filter, filter_of(buffer_slice(&fresh))));
+    assert_true(chunk_decode_entries(buffer_slice(&golden), 63, arena, &got, &err));
+    assert_int_equal(got.count, COUNT);
+    buffer_done(&fresh);
+    buffer_done(&golden);
+    arena_free(arena);
+}
+
 /* Three layouts, floats at the end, a start time from the middle on. */
 static struct rich_sample *rich_make(struct arena *arena)
 {
@@ -246,6 +278,7 @@ int main(void)
         cmocka_unit_test(sample_chunks_of_version_1_decode_to_what_went_in),
         cmocka_unit_test(rich_chunks_of_version_1_decode_to_what_went_in),
         cmocka_unit_test(log_chunks_of_version_1_decode_to_what_went_in),
+        cmocka_unit_test(filters_of_version_1_are_made_alike_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
