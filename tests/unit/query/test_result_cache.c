@@ -13,6 +13,7 @@
 #include "query/result_cache.h"
 #include "storage/store.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -227,6 +228,41 @@ static void memory_stays_below_the_limit(void **state)
     result_cache_free(small);
 }
 
+static void *ask_often(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 60; i++) {
+        for (size_t k = 0; k < COUNT_OF(queries); k++) {
+            struct error err = {0};
+            struct query_request r = {.language = QUERY_PROMQL,
+                                      .text = slice_from_text(queries[k]),
+                                      .tenant = TENANT,
+                                      .start_ns = BEGIN,
+                                      .end_ns = BEGIN + 900 * NS_PER_SECOND,
+                                      .step_ns = 15 * NS_PER_SECOND};
+            struct query_result *result = query_run_cached(cache, store, &r, &err);
+            assert_non_null(result);
+            query_result_free(result);
+        }
+    }
+    return NULL;
+}
+
+/* Nothing is compared while it changes; afterwards all answers are right. */
+static void many_ask_while_one_writes(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    for (size_t i = 0; i < COUNT_OF(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_often, NULL), 0);
+    for (int i = 0; i < 40; i++)
+        write_late();
+    for (size_t i = 0; i < COUNT_OF(threads); i++)
+        pthread_join(threads[i], NULL);
+    for (size_t k = 0; k < COUNT_OF(queries); k++)
+        ask(queries[k], 0, 900, 15);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -235,6 +271,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(answers_are_those_without_the_cache),
         cmocka_unit_test(only_new_steps_are_read),
         cmocka_unit_test(memory_stays_below_the_limit),
+        cmocka_unit_test(many_ask_while_one_writes),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);
 }
