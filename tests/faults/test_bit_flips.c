@@ -1,7 +1,7 @@
 /*
  * test_bit_flips.c - damaged files give errors, never wrong numbers and never a crash.
  *
- *   etinde-bit-flips-test [ROUNDS [SEED]]          default: 400 rounds from seed 1
+ *   etinde-bit-flips-test [ROUNDS [SEED]]          default: 250 rounds from seed 1
  *
  * A store is written whose every value and line follows from its series and
  * time.  Half of it is sealed, half of it stands in the log only.  Then, again
@@ -475,7 +475,7 @@ static bool flip_once(const char *directory, uint64_t seed, uint64_t *counts, ui
 
 int main(int argc, char **argv)
 {
-    uint64_t rounds = 400;
+    uint64_t rounds = 250;
     uint64_t seed = 1;
     uint64_t counts[OUTCOMES] = {0};
     uint64_t silent = 0;

@@ -1,7 +1,7 @@
 /*
  * test_soak.c - memory, descriptors, threads and disk stay flat while days go by.
  *
- *   etinde-soak-test [SECONDS]                     default: 40 seconds; a long form: 1800
+ *   etinde-soak-test [SECONDS]                     default: 30 seconds; a long form: 1800
  *
  * The store's clock runs so fast that ten days pass in the given time, whatever it is.
  * Two writers send metrics and logs of that time, some series only for an hour; two
@@ -230,7 +230,7 @@ static bool watch(uint64_t seconds)
 int main(int argc, char **argv)
 {
     static enum store_kind kinds[] = {STORE_METRIC, STORE_LOG};
-    uint64_t seconds = 40;
+    uint64_t seconds = 30;
     struct error err = {0};
     if ((argc > 1 && !slice_parse_u64(slice_from_text(argv[1]), &seconds)) || seconds == 0)
         return 2;
