@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/ledger.h"
 #include "base/memory.h"
 #include "storage/partition_internal.h"
 
@@ -16,12 +17,22 @@ void index_free(struct day_index *index)
     if (index == NULL)
         return;
     arena_free(index->arena);
+    ledger_update(LEDGER_PARTITIONS, &index->counted, 0);
     array_done(&index->symbols);
     array_done(&index->series);
     array_done(&index->sealed);
     table_done(&index->symbol_table);
     table_done(&index->series_table);
     free(index);
+}
+
+void index_count(struct day_index *index)
+{
+    ledger_update(LEDGER_PARTITIONS, &index->counted,
+                  sizeof(*index) + index->symbols.capacity * sizeof(*index->symbols.items) +
+                      index->series.capacity * sizeof(*index->series.items) +
+                      index->sealed.capacity * sizeof(*index->sealed.items) +
+                      table_memory(&index->symbol_table) + table_memory(&index->series_table));
 }
 
 static bool symbol_equal(const void *items, uint32_t number, const void *key)

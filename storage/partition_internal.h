@@ -81,6 +81,7 @@ struct day_index {
     struct table series_table;
     ARRAY(struct series_sealed) sealed; /* empty until it is asked for */
     bool sealed_loaded;
+    size_t counted; /* of all but the arena, in the ledger of memory */
 };
 
 struct partition {
@@ -182,6 +183,8 @@ bool postings_get(uint32_t first, struct slice in, struct series_numbers *number
 bool index_load(struct partition *p, struct error *err) MUST_CHECK;
 bool index_load_sealed(struct partition *p, struct error *err) MUST_CHECK;
 void index_free(struct day_index *index);
+/* Tell the ledger of memory what the index holds by now. */
+void index_count(struct day_index *index);
 /* Numbers, or TABLE_NONE. */
 uint32_t index_symbol(const struct day_index *index, struct slice text);
 uint32_t index_series(const struct day_index *index, const struct series_entry *entry);

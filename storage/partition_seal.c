@@ -14,15 +14,17 @@
 #include "base/bytes.h"
 #include "base/duration.h"
 #include "base/error.h"
+#include "base/ledger.h"
 #include "base/memory.h"
 #include "storage/compress.h"
 #include "storage/partition_columns.h"
 #include "storage/partition_internal.h"
 
 enum {
-    NEW_SERIES_MAX = 20000,           /* in one transaction: about 4 MiB of dirty pages */
-    CLOSE_SIZE_MAX = 2 * 1024 * 1024, /* chunk bytes in one transaction of a close: less memory */
-    HOT_CHUNKS_MAX = 12000,           /* so that what waits for a commit takes a few MiB only */
+    NEW_SERIES_MAX = 20000,            /* in one transaction: about 4 MiB of dirty pages */
+    CLOSE_SIZE_MAX = 2 * 1024 * 1024,  /* chunk bytes in one transaction of a close: less memory */
+    INDEX_KEPT_MAX = 48 * 1024 * 1024, /* about 600,000 series */
+    HOT_CHUNKS_MAX = 12000,            /* so that what waits for a commit takes a few MiB only */
     PENDING_MAX = 64 * 1024 * 1024,
     BUCKET_NS_PER = 3600 /* seconds of a time bucket */
 };
@@ -97,13 +99,19 @@ void seal_is_above(struct seal *s, uint64_t lsn)
     s->p->clean_lsn = lsn;
 }
 
-/* Forget the numbers of series that were never committed. */
+/*
+ * Forget the numbers of series that were never committed.  When memory is short, or the index
+ * is that of a day with very many series, all of it goes: the next seal reads the file again.
+ */
 static void index_roll_back(struct seal *s)
 {
     struct partition *p = s->p;
     pthread_mutex_lock(&p->index_lock);
+    if (p->index != NULL)
+        index_count(p->index);
     if (p->index != NULL &&
-        (p->index->series.count != s->series_done || p->index->symbols.count != s->symbols_done)) {
+        (p->index->series.count != s->series_done || p->index->symbols.count != s->symbols_done ||
+         ledger_pressure() != LEDGER_CALM || p->index->counted > INDEX_KEPT_MAX)) {
         index_free(p->index);
         p->index = NULL;
     }
