@@ -42,6 +42,14 @@ def metric(etinde, name):
 
 def run(path):
     etinde = e2e.Etinde(path, "--web.enable-admin-api").start()
+    try:
+        check(path, etinde)
+    finally:
+        if etinde.process and etinde.process.running():
+            etinde.stop()
+
+
+def check(path, etinde):
     t = int(time.time()) * 1000 - 60000
     a = [("__name__", "http_total"), ("path", "/a")]
     b = [("__name__", "http_total"), ("path", "/b")]

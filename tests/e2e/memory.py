@@ -129,6 +129,14 @@ def small_budget(path):
     budget = 64 * MIB
     etinde = e2e.Etinde(path, "--memory", "64MiB", "--storage.series_idle", "5s",
                         "--storage.seal_interval", "1s", "--ack", "process").start()
+    try:
+        flood_it(etinde, budget)
+    finally:
+        if etinde.process and etinde.process.running():
+            etinde.stop()
+
+
+def flood_it(etinde, budget):
     report.equal("the budget", memory(etinde)["budgetBytes"], budget)
     watch = Watch(etinde.process.child.pid)
     watch.start()
