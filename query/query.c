@@ -226,7 +226,8 @@ static bool run_matrix(struct evaluation *ev, const struct node *root, struct qu
     result->type = RESULT_MATRIX;
     if (!range_vector(ev, node_unwrap(root), result, err))
         return false;
-    qsort(result->series, result->series_count, sizeof(*result->series), compare_series);
+    if (result->series_count > 1)
+        qsort(result->series, result->series_count, sizeof(*result->series), compare_series);
     return true;
 }
 
