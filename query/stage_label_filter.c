@@ -95,8 +95,11 @@ static int test_quantity(const struct filter *f, struct pipeline_run *run)
     return test_order(spec->compare, (bytes > spec->bytes) - (bytes < spec->bytes));
 }
 
+/* As in Loki, an entry with an error passes this filter, though not those of numbers. */
 static int test_ip(const struct filter *f, struct pipeline_run *run)
 {
+    if (run->labels.error.size > 0)
+        return 1;
     const struct log_label *label = log_labels_find(&run->labels, f->spec->name);
     if (label == NULL)
         return 0;
